@@ -1,0 +1,61 @@
+# Every command a person or CI types. Two do all the set-up: `make up` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test check format bench screenshot openapi model locks clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: .venv/.installed .venv-localcloud/.installed ## the two virtualenvs: .venv and .venv-localcloud
+
+# --clear: a virtualenv that an interrupted install left half done is made again.
+.venv/.installed: locks/development.txt pyproject.toml
+	@$(PYTHON) retainwise/preflight.py
+	@echo "installing the packages into .venv (about a minute, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/development.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Its own virtualenv: the emulator pins botocore, and the product must not be held to that.
+.venv-localcloud/.installed: locks/localcloud.txt
+	@$(PYTHON) retainwise/preflight.py
+	@echo "installing the local cloud into .venv-localcloud"
+	@$(PYTHON) -m venv --clear .venv-localcloud
+	@.venv-localcloud/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/localcloud.txt
+	@touch $@
+
+up: install ## run the whole product on this machine (PORT=8123 make up: elsewhere)
+	@exec $(BIN)/retainwise up --port $(PORT)
+
+check: install ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: install ## put the code into the common form
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+test: check ## everything CI asks for
+	@$(BIN)/python -m pytest
+
+bench: install ## speed and memory, measured on this machine
+	@$(BIN)/python -m tests.bench
+
+# The constraint keeps one version of a package across all locks. No address of an index goes in.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+locks: install ## make the locks again from pyproject.toml
+	@$(LOCK) pyproject.toml --all-extras -o locks/development.txt
+	@for extra in web worker operations; do \
+		$(LOCK) pyproject.toml --extra $$extra -c locks/development.txt -o locks/$$extra.txt; done
+	@$(LOCK) locks/localcloud.in -o locks/localcloud.txt
+
+clean: ## remove what install and up made, with the local predictions and files
+	rm -rf .venv .venv-localcloud .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,58 @@
+"""The errors of the domain.
+
+PredictionError
+├── NotFound               no such prediction in this account
+├── WrongStatus            the step is not allowed from the status that was found
+├── LeaseLost              somebody else, or nobody, holds the claim now
+├── IdempotencyConflict    the key was used before with another file
+├── InputChanged           the uploaded object is not the one that was recorded
+└── BadCustomerFile        the file cannot be scored at all
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from predictions.record import Claim, Failure, Prediction
+
+
+class PredictionError(Exception):
+    """Anything the domain refuses."""
+
+
+class NotFound(PredictionError):
+    """No such prediction in this account."""
+
+
+class WrongStatus(PredictionError):
+    """The step is not allowed from the status that was found."""
+
+    def __init__(self, prediction: Prediction, wanted: str) -> None:
+        super().__init__(f"{prediction.id} is {prediction.status}, not {wanted}")
+        self.found = prediction.status
+
+
+class LeaseLost(PredictionError):
+    """The claim no longer holds: another owner, another attempt, finished or deleted."""
+
+    def __init__(self, claim: Claim, found: str) -> None:
+        super().__init__(
+            f"{claim.id} attempt {claim.attempt} is no longer held by {claim.owner}: found {found}"
+        )
+
+
+class IdempotencyConflict(PredictionError):
+    """The idempotency key was used before with a file of other content."""
+
+
+class InputChanged(PredictionError):
+    """The uploaded object is gone or is not the version that was recorded."""
+
+
+class BadCustomerFile(PredictionError):
+    """The whole file cannot be scored; `failure` says why, in words for its owner."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
