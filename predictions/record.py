@@ -115,6 +115,7 @@ class Prediction(Frozen):
     owner: str | None = Field(default=None, description="The claim that is processing it.")
     beat: int = Field(default=0, description="Rises with each renewal of the lease.")
     resends: int = Field(default=0, description="Messages that the sweeper sent for this attempt.")
+    crashes: int = Field(default=0, description="Attempts lost since a person last queued it.")
     due_at: float | None = Field(default=None, description="Unix time to look again; unfinished.")
     rows_done: int = 0
     fraction_done: float = Field(default=0.0, ge=0, le=1)

@@ -1,0 +1,48 @@
+"""The one place where AWS clients are made.
+
+Region, endpoint and credentials come from the SDK's own configuration (AWS_REGION,
+AWS_ENDPOINT_URL, the default credential chain), so the same code talks to AWS and to the local
+cloud. Clients are safe to share between threads, and so is the table: calling an action on it
+reads nothing but its name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+LONGEST_POLL_S = 20  # SQS's own limit on WaitTimeSeconds
+_CONNECT_TIMEOUT_S = 3
+_READ_TIMEOUT_S = 15
+
+
+def _config(read_timeout_s: int, signature: str = "v4") -> Config:
+    return Config(
+        signature_version=signature,
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=32,
+    )
+
+
+def s3_client() -> S3Client:
+    """Make the S3 client (SigV4: a SigV2 signature in a URL never expires)."""
+    return boto3.client("s3", config=_config(_READ_TIMEOUT_S, "s3v4"))
+
+
+def sqs_client() -> SQSClient:
+    """Make the SQS client; it reads for longer than the longest poll waits."""
+    return boto3.client("sqs", config=_config(LONGEST_POLL_S + _READ_TIMEOUT_S))
+
+
+def dynamodb_table(name: str) -> Table:
+    """Make the table resource, which takes and gives plain Python values."""
+    return boto3.resource("dynamodb", config=_config(_READ_TIMEOUT_S)).Table(name)

@@ -1,0 +1,165 @@
+"""The objects of a prediction in S3: what was uploaded, what came out.
+
+    uploads/<account>/<prediction>/input.csv
+    results/<account>/<prediction>/<attempt>/result.csv
+    results/<account>/<prediction>/<attempt>/summary.json
+
+Keys hold no user input. An output is keyed by its attempt, so that a superseded job can overwrite
+nothing that a record points to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+from predictions.errors import InputChanged
+from predictions.record import CustomerAtRisk, Frozen, InputFile, Prediction, Summary
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PART_BYTES = 8 * 1024 * 1024
+# One part at a time, in the caller's own thread: a request then holds two parts at most.
+_TRANSFER = TransferConfig(multipart_chunksize=_PART_BYTES, use_threads=False)
+_READ_BYTES = 256 * 1024
+
+
+class SummaryFile(Frozen):
+    """The content of summary.json: the record's summary and, only here, the customers at risk."""
+
+    prediction: str
+    model: str
+    rows: int
+    rows_failed: int
+    summary: Summary
+    customers_at_risk: tuple[CustomerAtRisk, ...]
+
+
+class Files:
+    """The uploads bucket and the results bucket."""
+
+    def __init__(self, s3: S3Client, *, uploads_bucket: str, results_bucket: str) -> None:
+        self._s3 = s3
+        self._uploads = uploads_bucket
+        self._results = results_bucket
+
+    def put_upload(
+        self, account: str, prediction_id: str, stream: IO[bytes], *, name: str
+    ) -> InputFile:
+        """Stream an upload to its object in bounded memory, and say exactly what is there now.
+
+        What `stream.read` raises comes through; nothing is left in the bucket then.
+        """
+        key = f"uploads/{account}/{prediction_id}/input.csv"
+        measured = Measured(stream)
+        self._s3.upload_fileobj(cast("IO[bytes]", measured), self._uploads, key, Config=_TRANSFER)
+        head = self._s3.head_object(Bucket=self._uploads, Key=key)
+        return InputFile(
+            key=key,
+            name=name,
+            size_bytes=measured.size_bytes,
+            sha256=measured.sha256,
+            etag=head["ETag"],
+            version_id=head.get("VersionId"),
+        )
+
+    def fetch_upload(self, input_file: InputFile, target: Path) -> None:
+        """Download the recorded version of an upload. Raises InputChanged when it is gone."""
+        version = {"VersionId": input_file.version_id} if input_file.version_id else {}
+        try:
+            self._s3.download_file(
+                self._uploads, input_file.key, str(target), ExtraArgs=version, Config=_TRANSFER
+            )
+        except ClientError as exc:
+            if _is_missing(exc):
+                raise InputChanged(f"{input_file.key} is no longer there") from exc
+            raise
+        if target.stat().st_size != input_file.size_bytes:
+            raise InputChanged(f"{input_file.key} has not the size that was uploaded")
+
+    def put_result(
+        self, account: str, prediction_id: str, attempt: int, result: Path, summary: SummaryFile
+    ) -> tuple[str, str]:
+        """Store a scored file with its summary; return their keys."""
+        folder = f"results/{account}/{prediction_id}/{attempt}"
+        key, summary_key = f"{folder}/result.csv", f"{folder}/summary.json"
+        self._s3.upload_file(
+            str(result), self._results, key, Config=_TRANSFER, ExtraArgs={"ContentType": "text/csv"}
+        )
+        self._s3.put_object(
+            Bucket=self._results,
+            Key=summary_key,
+            Body=summary.model_dump_json().encode(),
+            ContentType="application/json",
+        )
+        return key, summary_key
+
+    def open_result(self, prediction: Prediction) -> tuple[Iterator[bytes], int]:
+        """Open a COMPLETED prediction's file: its chunks and its size in bytes."""
+        if prediction.result is None:
+            raise ValueError(f"{prediction.id} has no result: it is {prediction.status}")
+        answer = self._s3.get_object(Bucket=self._results, Key=prediction.result.key)
+        return answer["Body"].iter_chunks(_READ_BYTES), answer["ContentLength"]
+
+    def read_summary(self, prediction: Prediction) -> SummaryFile:
+        """Read a COMPLETED prediction's summary.json."""
+        if prediction.result is None:
+            raise ValueError(f"{prediction.id} has no summary: it is {prediction.status}")
+        answer = self._s3.get_object(Bucket=self._results, Key=prediction.result.summary_key)
+        return SummaryFile.model_validate_json(answer["Body"].read())
+
+    def erase(self, account: str, prediction_id: str) -> int:
+        """Remove every version of every file of a prediction; return how many there were."""
+        return sum(
+            self._erase_versions(bucket, f"{root}/{account}/{prediction_id}/")
+            for bucket, root in ((self._uploads, "uploads"), (self._results, "results"))
+        )
+
+    def ping(self) -> None:
+        """Make one cheap call to each bucket; raises the SDK's error when one is out of reach."""
+        for bucket in (self._uploads, self._results):
+            self._s3.head_bucket(Bucket=bucket)
+
+    def _erase_versions(self, bucket: str, prefix: str) -> int:
+        erased = 0
+        pages = self._s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=prefix
+        )
+        for page in pages:
+            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                self._s3.delete_object(
+                    Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"]
+                )
+                erased += 1
+        return erased
+
+
+class Measured:
+    """A readable stream that counts and digests what is read through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes; b"" at the end."""
+        chunk = self._stream.read(size)
+        self.size_bytes += len(chunk)
+        self._sha256.update(chunk)
+        return chunk
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was read so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+
+def _is_missing(error: ClientError) -> bool:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404

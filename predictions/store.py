@@ -1,0 +1,519 @@
+"""The life of a prediction in DynamoDB: each step is one conditional write.
+
+    submit        (nothing)  → QUEUED      attempt 1
+    claim         QUEUED     → PROCESSING  owner
+    renew         PROCESSING → PROCESSING  beat + 1, progress
+    complete      PROCESSING → COMPLETED   with the result's key, in the same write
+    fail          PROCESSING → FAILED      with code, message and hint
+    hand_back     PROCESSING → QUEUED      same attempt: given back on purpose
+    put_back      PROCESSING → QUEUED      attempt + 1: its worker or its job died
+    requeue       FAILED     → QUEUED      attempt + 1: a person asked for it
+    delete        any        → (nothing)   and an order to erase its files
+
+Every write names the state that it leaves and, out of PROCESSING, the owner and the attempt:
+
+    A  claims 1 --- stalls ------------- completes 1: refused
+                      lease ends ^ put back as 2
+    B                          claims 2 ------------ completes 2: accepted
+
+The table's items, by sort key `id`: a ULID is a prediction; `idempotency/…` remembers an
+Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files. Capital letters and
+digits sort before small ones, so a query for ids below `_NO_MORE_IDS` sees predictions only.
+
+Unfinished records and erasure orders carry `unfinished` and `due_at`, which put them in a sparse
+index: what may be stuck is found by a query that costs nothing when nothing is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+
+from predictions.errors import LeaseLost, NotFound, WrongStatus
+from predictions.record import (
+    UNFINISHED,
+    Claim,
+    Failure,
+    InputFile,
+    Page,
+    Prediction,
+    ResultFile,
+    Status,
+    Summary,
+    utc_now,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+UNFINISHED_INDEX = "unfinished"
+ID_INDEX = "by-id"
+STATUS_INDEX = "by-status"
+IDEMPOTENCY_TTL_S = 24 * 3600
+LONGEST_RESEND_S = 12 * 3600
+"""The doubling of the resend time ends here, well inside the queue's retention."""
+
+_NO_MORE_IDS = "8"  # ULIDs start with 0 to 7
+_ERASE = "ERASE"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What an Idempotency-Key stood for when it was first used."""
+
+    prediction_id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """The files of a deleted prediction that are still to be removed."""
+
+    account: str
+    prediction_id: str
+
+
+class AlreadySubmitted(Exception):
+    """Another request with the same Idempotency-Key came first."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        super().__init__(f"the key already stands for {remembered.prediction_id}")
+        self.remembered = remembered
+
+
+class Store:
+    """Predictions in one DynamoDB table.
+
+    `resend_after_s` is how long a record may be QUEUED before its message is sent again; it
+    doubles with each resend. `clock` gives Unix time in seconds and is replaced in tests.
+    """
+
+    def __init__(
+        self, table: Table, *, resend_after_s: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._table = table
+        self._resend_after_s = resend_after_s
+        self._clock = clock
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def get(self, account: str, prediction_id: str) -> Prediction:
+        """Return one prediction of this account. Raises NotFound, also for another account's."""
+        found = self._table.get_item(
+            Key={"account": account, "id": prediction_id}, ConsistentRead=True
+        ).get("Item")
+        if found is None or "status" not in found:
+            raise NotFound(prediction_id)
+        return Prediction.model_validate(found)
+
+    def find(self, prediction_id: str) -> Prediction:
+        """Return a prediction by its id alone, for operators and old messages. Raises NotFound."""
+        keys = self._table.query(
+            IndexName=ID_INDEX, KeyConditionExpression=Key("id").eq(prediction_id)
+        )["Items"]
+        if not keys:
+            raise NotFound(prediction_id)
+        return self.get(str(keys[0]["account"]), prediction_id)
+
+    def page(
+        self,
+        account: str,
+        *,
+        status: Status | None = None,
+        cursor: str | None = None,
+        limit: int = 25,
+    ) -> Page:
+        """Return `limit` predictions older than `cursor`, newest first."""
+        older = Key("id").lt(cursor or _NO_MORE_IDS)
+        # One more than asked for tells whether there is a next page.
+        if status is None:
+            answer = self._table.query(
+                KeyConditionExpression=Key("account").eq(account) & older,
+                ScanIndexForward=False,
+                Limit=limit + 1,
+                ConsistentRead=True,
+            )
+        else:
+            answer = self._table.query(
+                IndexName=STATUS_INDEX,
+                KeyConditionExpression=Key("account_status").eq(f"{account}/{status}") & older,
+                ScanIndexForward=False,
+                Limit=limit + 1,
+            )
+        found = tuple(Prediction.model_validate(item) for item in answer["Items"])
+        shown = found[:limit]
+        return Page(
+            predictions=shown, next_cursor=shown[-1].id if len(found) > limit and shown else None
+        )
+
+    def queued_and_due(self) -> Iterator[Prediction]:
+        """Yield QUEUED records whose resend time has come."""
+        for key in self._unfinished(Status.QUEUED, due_before=self._clock()):
+            yield from self._still(key, Status.QUEUED)
+
+    def processing(self) -> Iterator[Prediction]:
+        """Yield every PROCESSING record: as many as there are jobs at work, whatever their age."""
+        for key in self._unfinished(Status.PROCESSING):
+            yield from self._still(key, Status.PROCESSING)
+
+    def erasures_due(self) -> Iterator[Erasure]:
+        """Yield the deleted predictions whose files may be removed now."""
+        for key in self._unfinished(_ERASE, due_before=self._clock()):
+            yield Erasure(key["account"], key["id"].removeprefix("erasure/"))
+
+    def remembered(self, account: str, idempotency_key: str) -> Remembered | None:
+        """Return what this account used the key for in the last day, if it did."""
+        item = self._table.get_item(
+            Key={"account": account, "id": _idempotency_id(idempotency_key)}, ConsistentRead=True
+        ).get("Item")
+        # TTL removes items some days late, so an expired one may still be here.
+        if item is None or float(str(item["expires_at"])) <= self._clock():
+            return None
+        return Remembered(str(item["prediction_id"]), str(item["sha256"]))
+
+    def ping(self) -> None:
+        """Make one cheap read; raises the SDK's error when the table cannot be read."""
+        self._table.get_item(Key={"account": "readiness", "id": "readiness"})
+
+    # ---- a life, in its order ------------------------------------------------------------
+
+    def submit(
+        self,
+        account: str,
+        prediction_id: str,
+        input_file: InputFile,
+        *,
+        traceparent: str,
+        idempotency_key: str | None = None,
+    ) -> Prediction:
+        """Record a new prediction as QUEUED. Its file must be in S3 already.
+
+        Raises AlreadySubmitted when another request used the same key first.
+        """
+        now = utc_now()
+        prediction = Prediction(
+            account=account,
+            id=prediction_id,
+            status=Status.QUEUED,
+            attempt=1,
+            input=input_file,
+            created_at=now,
+            updated_at=now,
+            traceparent=traceparent,
+            due_at=self._clock() + self._resend_after_s,
+        )
+        item = _as_item(prediction) | _index_keys(account, Status.QUEUED)
+        puts: list[Any] = [self._put_if_new(item)]
+        if idempotency_key is not None:
+            remember = {
+                "account": account,
+                "id": _idempotency_id(idempotency_key),
+                "prediction_id": prediction_id,
+                "sha256": input_file.sha256,
+                "expires_at": int(self._clock() + IDEMPOTENCY_TTL_S),
+            }
+            item["idempotency_id"] = remember["id"]
+            puts.append(self._put_if_new(remember, or_expired=True))
+        client = self._table.meta.client
+        try:
+            client.transact_write_items(TransactItems=puts)
+        except client.exceptions.TransactionCanceledException:
+            earlier = idempotency_key and self.remembered(account, idempotency_key)
+            if not earlier:
+                raise
+            raise AlreadySubmitted(earlier) from None
+        return prediction
+
+    def claim(self, account: str, prediction_id: str, attempt: int, owner: str) -> Prediction:
+        """QUEUED → PROCESSING for this owner.
+
+        Raises NotFound, or WrongStatus when it is not QUEUED at this attempt.
+        """
+        return self._step(
+            {"account": account, "id": prediction_id},
+            leaving=Attr("status").eq(Status.QUEUED) & Attr("attempt").eq(attempt),
+            to=Status.PROCESSING,
+            put={
+                "owner": owner,
+                "beat": 0,
+                "started_at": utc_now().isoformat(),
+                "rows_done": 0,
+                "fraction_done": 0,
+                # Only orders the index: the sweeper looks at every PROCESSING record.
+                "due_at": self._clock(),
+            },
+            refused=lambda found: WrongStatus(found, f"QUEUED at attempt {attempt}"),
+        )
+
+    def renew(self, claim: Claim, *, rows_done: int, fraction_done: float) -> None:
+        """Show that the claim is alive, and how far it is. Raises LeaseLost."""
+        self._leave_processing(
+            claim,
+            to=Status.PROCESSING,
+            put={"rows_done": rows_done, "fraction_done": fraction_done},
+            add={"beat": 1},
+        )
+
+    def complete(self, claim: Claim, result: ResultFile, summary: Summary) -> Prediction:
+        """PROCESSING → COMPLETED, with the result's key in the same write. Raises LeaseLost."""
+        return self._leave_processing(
+            claim,
+            to=Status.COMPLETED,
+            put={
+                "result": _as_item(result),
+                "summary": _as_item(summary),
+                "rows_done": result.rows,
+                "fraction_done": 1,
+                "finished_at": utc_now().isoformat(),
+            },
+        )
+
+    def fail(self, claim: Claim, failure: Failure, *, beat: int | None = None) -> Prediction:
+        """PROCESSING → FAILED for a reason that its owner is told. Raises LeaseLost."""
+        return self._leave_processing(
+            claim,
+            to=Status.FAILED,
+            put={"failure": _as_item(failure), "finished_at": utc_now().isoformat()},
+            beat=beat,
+        )
+
+    def hand_back(self, claim: Claim) -> Prediction:
+        """PROCESSING → QUEUED at the same attempt: given back on purpose. Raises LeaseLost."""
+        return self._leave_processing(claim, to=Status.QUEUED, put=self._queued_again())
+
+    def put_back(self, claim: Claim, *, beat: int | None = None) -> Prediction:
+        """PROCESSING → QUEUED at the next attempt, after its worker or its job process died.
+
+        With `beat` only if the lease has not been renewed since. Raises LeaseLost.
+        """
+        return self._leave_processing(
+            claim,
+            to=Status.QUEUED,
+            put=self._queued_again(),
+            add={"attempt": 1, "crashes": 1},
+            beat=beat,
+        )
+
+    def requeue(self, account: str, prediction_id: str) -> Prediction:
+        """FAILED → QUEUED at the next attempt: a person asked for it.
+
+        Raises NotFound, or WrongStatus when it is not FAILED.
+        """
+        return self._step(
+            {"account": account, "id": prediction_id},
+            leaving=Attr("status").eq(Status.FAILED),
+            to=Status.QUEUED,
+            put={**self._queued_again(), "crashes": 0},
+            add={"attempt": 1},
+            refused=lambda found: WrongStatus(found, "FAILED"),
+        )
+
+    def take_resend(self, queued: Prediction) -> bool:
+        """Take the right to send this record's message again; False when another sweeper has it.
+
+        The next resend is twice as far away, so that a long backlog is not sent again wholesale.
+        """
+        wait_s = min(self._resend_after_s * 2 ** (queued.resends + 1), LONGEST_RESEND_S)
+        try:
+            self._step(
+                {"account": queued.account, "id": queued.id},
+                leaving=Attr("status").eq(Status.QUEUED)
+                & Attr("attempt").eq(queued.attempt)
+                & Attr("resends").eq(queued.resends),
+                to=Status.QUEUED,
+                put={"due_at": self._clock() + wait_s},
+                add={"resends": 1},
+                refused=lambda found: WrongStatus(found, "due"),
+            )
+        except (NotFound, WrongStatus):
+            return False
+        return True
+
+    def delete(self, account: str, prediction_id: str, *, erase_after_s: float) -> None:
+        """Make a prediction unreachable at once, and order the removal of its files.
+
+        They go `erase_after_s` later: by then a job that was at work on it has noticed.
+        Raises NotFound.
+        """
+        gone = self._table.get_item(
+            Key={"account": account, "id": prediction_id}, ConsistentRead=True
+        ).get("Item")
+        if gone is None or "status" not in gone:
+            raise NotFound(prediction_id)
+        name = self._table.name
+        erasure = self._erasure(account, prediction_id, erase_after_s)
+        writes: list[Any] = [
+            {"Delete": {"TableName": name, "Key": {"account": account, "id": prediction_id}}},
+            {"Put": {"TableName": name, "Item": erasure}},
+        ]
+        if "idempotency_id" in gone:  # or the key would go on to stand for something deleted
+            key = {"account": account, "id": gone["idempotency_id"]}
+            writes.append({"Delete": {"TableName": name, "Key": key}})
+        self._table.meta.client.transact_write_items(TransactItems=writes)
+
+    def order_erasure(self, account: str, prediction_id: str) -> None:
+        """Order the removal of files that no record points to (an upload that came second)."""
+        self._table.put_item(Item=self._erasure(account, prediction_id, 0))
+
+    def erased(self, erasure: Erasure) -> None:
+        """Forget an erasure order: its files are gone."""
+        key = {"account": erasure.account, "id": f"erasure/{erasure.prediction_id}"}
+        self._table.delete_item(Key=key)
+
+    # ---- how ----------------------------------------------------------------------------
+
+    def _leave_processing(
+        self,
+        claim: Claim,
+        *,
+        to: Status,
+        put: dict[str, Any],
+        add: dict[str, int] | None = None,
+        beat: int | None = None,
+    ) -> Prediction:
+        # Status alone would let a superseded worker in while its successor is PROCESSING.
+        ours = (
+            Attr("status").eq(Status.PROCESSING)
+            & Attr("owner").eq(claim.owner)
+            & Attr("attempt").eq(claim.attempt)
+        )
+        if beat is not None:
+            ours = ours & Attr("beat").eq(beat)
+        try:
+            return self._step(
+                {"account": claim.account, "id": claim.id},
+                leaving=ours,
+                to=to,
+                put=put,
+                add=add,
+                refused=lambda found: LeaseLost(
+                    claim, f"{found.status} attempt {found.attempt} of {found.owner}"
+                ),
+            )
+        except NotFound:
+            raise LeaseLost(claim, "nothing: it was deleted") from None
+
+    def _step(
+        self,
+        key: dict[str, str],
+        *,
+        leaving: ConditionBase,
+        to: Status,
+        put: dict[str, Any],
+        add: dict[str, int] | None = None,
+        refused: Callable[[Prediction], Exception],
+    ) -> Prediction:
+        values = {
+            **put,
+            **_index_keys(key["account"], to),
+            "status": to,
+            "updated_at": utc_now().isoformat(),
+        }
+        drop = () if to in UNFINISHED else ("unfinished", "due_at")
+        if to is not Status.PROCESSING:
+            drop = (*drop, "owner")
+        if to is not Status.FAILED:
+            drop = (*drop, "failure")
+        update, names, bound = _update_expression(values, add or {}, drop)
+        try:
+            answer = self._table.update_item(
+                Key=key,
+                ConditionExpression=leaving,
+                UpdateExpression=update,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=bound,
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._table.meta.client.exceptions.ConditionalCheckFailedException as exc:
+            if "Item" not in exc.response:
+                raise NotFound(key["id"]) from None
+            raise refused(self.get(key["account"], key["id"])) from None
+        return Prediction.model_validate(answer["Attributes"])
+
+    def _queued_again(self) -> dict[str, Any]:
+        due_at = Decimal(str(self._clock() + self._resend_after_s))
+        return {"due_at": due_at, "resends": 0, "rows_done": 0, "fraction_done": 0}
+
+    def _unfinished(
+        self, kind: str, *, due_before: float | None = None
+    ) -> Iterator[dict[str, str]]:
+        condition: Any = Key("unfinished").eq(kind)
+        if due_before is not None:
+            condition = condition & Key("due_at").lte(Decimal(str(due_before)))
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._table.query(
+                IndexName=UNFINISHED_INDEX, KeyConditionExpression=condition, **start
+            )
+            for item in answer["Items"]:
+                yield {"account": str(item["account"]), "id": str(item["id"])}
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _still(self, key: dict[str, str], status: Status) -> Iterator[Prediction]:
+        """Yield the record as it is now: the index may be a moment behind."""
+        try:
+            prediction = self.get(key["account"], key["id"])
+        except NotFound:
+            return
+        if prediction.status is status:
+            yield prediction
+
+    def _put_if_new(self, item: dict[str, Any], *, or_expired: bool = False) -> dict[str, Any]:
+        put: dict[str, Any] = {
+            "TableName": self._table.name,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(id)",
+        }
+        if or_expired:
+            put["ConditionExpression"] += " OR expires_at <= :now"
+            put["ExpressionAttributeValues"] = {":now": int(self._clock())}
+        return {"Put": put}
+
+    def _erasure(self, account: str, prediction_id: str, after_s: float) -> dict[str, Any]:
+        return {
+            "account": account,
+            "id": f"erasure/{prediction_id}",
+            "unfinished": _ERASE,
+            "due_at": Decimal(str(self._clock() + after_s)),
+        }
+
+
+def _idempotency_id(key: str) -> str:
+    return "idempotency/" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def _index_keys(account: str, status: Status) -> dict[str, Any]:
+    keys = {"account_status": f"{account}/{status}"}
+    return keys | {"unfinished": str(status)} if status in UNFINISHED else keys
+
+
+def _as_item(value: Prediction | ResultFile | Summary | Failure) -> dict[str, Any]:
+    """Give the value as DynamoDB takes it: plain, no nulls, decimals for floats."""
+    item: dict[str, Any] = json.loads(value.model_dump_json(exclude_none=True), parse_float=Decimal)
+    return item
+
+
+def _update_expression(
+    values: dict[str, Any], add: dict[str, int], drop: tuple[str, ...]
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    names = {f"#{name}": name for name in (*values, *add, *drop)}
+    bound = {
+        f":{name}": Decimal(str(value)) if isinstance(value, float) else value
+        for name, value in (*values.items(), *add.items())
+    }
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+    if add:
+        expression += " ADD " + ", ".join(f"#{name} :{name}" for name in add)
+    if drop:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in drop)
+    return expression, names, bound

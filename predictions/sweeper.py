@@ -1,0 +1,162 @@
+"""Finds what got stuck and sets it going again. Safe to run in every worker at once.
+
+- QUEUED past its resend time: its message was lost, or was in a format that nobody could read; it
+  is sent again.
+- PROCESSING whose lease has not moved for its whole length *as this sweeper has watched it*: its
+  worker is dead; it is put back. Two machines' clocks are never compared.
+- Deleted: its files are erased.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from predictions.errors import LeaseLost
+from predictions.files import Files
+from predictions.record import Claim, Failure, Prediction
+from predictions.store import Store
+from predictions.work_queue import WorkQueue
+
+ATTEMPTS_USED_UP = Failure(
+    code="attempts-used-up",
+    message="Scoring stopped before its end, again and again.",
+    hint="Retry once; if it fails again, try a smaller file or ask the operator.",
+)
+_LONGEST_DELAY_S = 60
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one sweep did."""
+
+    resent: int = 0
+    put_back: int = 0
+    failed: int = 0
+    erased: int = 0
+
+
+@dataclass(frozen=True)
+class _Pulse:
+    """What moves while a claim is alive."""
+
+    attempt: int
+    owner: str
+    beat: int
+
+
+class Sweeper:
+    """Sweeps again and again; between two sweeps it remembers which leases it saw, and when.
+
+    `lease_s` is the lease's length; `clock` is monotonic, in seconds, and is replaced in tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: WorkQueue,
+        files: Files,
+        *,
+        lease_s: float,
+        max_attempts: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._files = files
+        self._lease_s = lease_s
+        self._max_attempts = max_attempts
+        self._clock = clock
+        self._seen: dict[str, tuple[_Pulse, float]] = {}
+
+    def sweep(self) -> Swept:
+        """Look once at everything that is unfinished and due. SDK errors come through."""
+        put_back, failed = self._sweep_processing()
+        return Swept(
+            resent=self._sweep_queued(),
+            put_back=put_back,
+            failed=failed,
+            erased=self._sweep_deleted(),
+        )
+
+    def _sweep_queued(self) -> int:
+        resent = 0
+        for prediction in self._store.queued_and_due():
+            # The next resend is set first: killed before the send, the record is due again later.
+            if self._store.take_resend(prediction):
+                self._queue.send(prediction)
+                log.info("prediction_resent", prediction=prediction.id, resends=prediction.resends)
+                resent += 1
+        return resent
+
+    def _sweep_processing(self) -> tuple[int, int]:
+        now = self._clock()
+        put_back = failed = 0
+        seen: dict[str, tuple[_Pulse, float]] = {}
+        for prediction in self._store.processing():
+            pulse = _Pulse(prediction.attempt, prediction.owner or "", prediction.beat)
+            known, since = self._seen.get(prediction.id, (pulse, now))
+            if known != pulse:
+                since = now
+            if now - since < self._lease_s:
+                seen[prediction.id] = (pulse, since)
+                continue
+            try:
+                if put_back_or_fail(
+                    self._store, self._queue, prediction, self._max_attempts, beat=pulse.beat
+                ):
+                    put_back += 1
+                else:
+                    failed += 1
+            except LeaseLost:  # it moved after all, or another sweeper was first
+                continue
+        self._seen = seen
+        return put_back, failed
+
+    def _sweep_deleted(self) -> int:
+        erased = 0
+        for erasure in self._store.erasures_due():
+            files = self._files.erase(erasure.account, erasure.prediction_id)
+            self._store.erased(erasure)
+            log.info("prediction_erased", prediction=erasure.prediction_id, files=files)
+            erased += 1
+        return erased
+
+
+def put_back_or_fail(
+    store: Store,
+    queue: WorkQueue,
+    prediction: Prediction,
+    max_attempts: int,
+    *,
+    beat: int | None = None,
+) -> bool:
+    """Give a prediction whose worker or job died another attempt, or fail it after the last.
+
+    True when it was put back. Raises LeaseLost.
+    """
+    claim = claim_of(prediction)
+    if prediction.crashes + 1 >= max_attempts:
+        store.fail(claim, ATTEMPTS_USED_UP, beat=beat)
+        log.warning("prediction_failed", prediction=claim.id, code=ATTEMPTS_USED_UP.code)
+        return False
+    queued = store.put_back(claim, beat=beat)
+    log.warning("prediction_put_back", prediction=claim.id, attempt=queued.attempt)
+    # The first time at once; a job that dies each time is slowed down.
+    queue.send(queued, delay_s=min(2**queued.crashes - 2, _LONGEST_DELAY_S))
+    return True
+
+
+def claim_of(prediction: Prediction) -> Claim:
+    """Return the claim that a PROCESSING record is held by."""
+    return Claim(
+        account=prediction.account,
+        id=prediction.id,
+        attempt=prediction.attempt,
+        owner=prediction.owner or "",
+    )
