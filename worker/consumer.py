@@ -1,0 +1,181 @@
+"""The loop: receive → resolve → claim → run → commit → delete.
+
+The record decides, the message only asks. Whatever a message says, and however often it comes, the
+claim is one conditional write on the record; a message is deleted only when its record needs it no
+more. A worker may be killed between any two lines here: the message becomes visible again or the
+sweeper finds the record.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from pathlib import Path
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from ulid import ULID
+
+from predictions import message
+from predictions.errors import LeaseLost, NotFound, WrongStatus
+from predictions.record import Prediction, Status
+from predictions.store import Store
+from predictions.sweeper import claim_of, put_back_or_fail
+from predictions.work_queue import Received, WorkQueue
+from worker.job import Broke, Finished, Job, Progress, Refused
+from worker.job_process import Died, JobProcess
+from worker.lease import Lease
+from worker.settings import WorkerSettings
+from worker.shutdown import Shutdown
+
+_LISTEN_S = 0.25
+_PAUSE_AFTER_ERROR_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Consumer:
+    """One message at a time, one job process of its own."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        store: Store,
+        queue: WorkQueue,
+        job_process: JobProcess,
+        shutdown: Shutdown,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._queue = queue
+        self._job_process = job_process
+        self._shutdown = shutdown
+
+    def run(self) -> None:
+        """Receive and process until a stop is requested; AWS out of reach only pauses it."""
+        while not self._shutdown.requested:
+            try:
+                received = self._queue.receive(wait_s=self._settings.poll_wait_s)
+                if received is None:
+                    continue
+                if self._shutdown.requested:  # it came during the last poll: costs no attempt
+                    self._queue.hand_back(received)
+                    return
+                self.process(received)
+            except (BotoCoreError, ClientError) as exc:
+                # The message, if there was one, becomes visible again by itself.
+                log.warning("aws_unreachable", error=str(exc))
+                self._shutdown.wait(_PAUSE_AFTER_ERROR_S * random.uniform(0.5, 1.5))  # noqa: S311
+
+    def process(self, received: Received) -> None:
+        """Resolve one message to its record and do what the record needs."""
+        request = message.read(received.body)
+        match request:
+            case message.Request():
+                self._process_request(received, request)
+            case message.OtherFormat(prediction_ids):
+                self._translate(received, prediction_ids)
+            case message.Unreadable(reason):
+                log.error("message_unreadable", message=received.id, reason=reason)
+                self._queue.dead_letter(received, reason)
+
+    def _process_request(self, received: Received, request: message.Request) -> None:
+        data = request.data
+        # A fresh owner for each claim: not even an earlier claim of ours may commit for this one.
+        owner = str(ULID())
+        try:
+            prediction = self._store.claim(data.account, data.prediction_id, data.attempt, owner)
+        except NotFound:
+            log.info("message_of_deleted_prediction", prediction=data.prediction_id)
+            self._queue.delete(received)
+        except WrongStatus as exc:
+            self._leave_alone(received, data.prediction_id, exc.found)
+        else:
+            with structlog.contextvars.bound_contextvars(
+                prediction=prediction.id,
+                attempt=prediction.attempt,
+                traceparent=prediction.traceparent,
+            ):
+                self._process_claimed(received, prediction)
+
+    def _leave_alone(self, received: Received, prediction_id: str, found: Status) -> None:
+        if found is Status.PROCESSING:
+            # Another worker has it, or had it and died: then the sweeper puts it back. The message
+            # stays, in case both this and that are wrong.
+            self._queue.extend(received, self._settings.lease_s)
+            log.info("message_of_running_job", prediction=prediction_id)
+        else:
+            self._queue.delete(received)
+            log.info("message_superseded", prediction=prediction_id, found=found)
+
+    def _requeue_in_todays_format(
+        self, received: Received, prediction_ids: tuple[str, ...]
+    ) -> None:
+        known = 0
+        for prediction_id in prediction_ids:
+            try:
+                prediction = self._store.find(prediction_id)
+            except NotFound:
+                continue
+            known += 1
+            if prediction.status is Status.QUEUED:
+                self._queue.send(prediction)
+            log.info("message_translated", prediction=prediction_id, found=prediction.status)
+        if known:
+            self._queue.delete(received)
+        else:
+            log.error("message_unreadable", message=received.id, reason="unknown prediction")
+            self._queue.dead_letter(received, "no prediction that the body names exists")
+
+    def _process_claimed(self, received: Received, prediction: Prediction) -> None:
+        claim = claim_of(prediction)
+        log.info("job_started")
+        lease = Lease(self._store, self._queue, claim, received, lease_s=self._settings.lease_s)
+        try:
+            outcome = self._run_job(lease, prediction)
+            match outcome:
+                case Finished(result, summary):
+                    self._store.complete(claim, result, summary)
+                    log.info("job_completed", rows=result.rows, rows_failed=result.rows_failed)
+                case Refused(failure):
+                    self._store.fail(claim, failure)
+                    log.info("job_failed", code=failure.code)
+                case Broke() | Died():
+                    log.warning("job_died", outcome=repr(outcome))
+                    put_back_or_fail(
+                        self._store, self._queue, prediction, self._settings.max_attempts
+                    )
+                case None:
+                    self._store.hand_back(claim)
+                    self._queue.hand_back(received)
+                    log.info("job_handed_back")
+                    return
+        except LeaseLost as exc:
+            # Nothing was committed. Whoever holds the record now settles it and its message.
+            log.warning("lease_lost", found=str(exc))
+            return
+        self._queue.delete(received)
+
+    def _run_job(
+        self, lease: Lease, prediction: Prediction
+    ) -> Finished | Refused | Broke | Died | None:
+        """Run the job to its end; None when it had to be stopped for the shutdown.
+
+        When this returns or raises, the job process is at work on nothing.
+        """
+        done = Progress(rows_done=0, fraction_done=0.0)
+        with tempfile.TemporaryDirectory(prefix="retainwise-job-") as folder:
+            self._job_process.run(Job(prediction, Path(folder)))
+            try:
+                while not self._shutdown.hand_back_now:
+                    event = self._job_process.next_event(_LISTEN_S)
+                    if isinstance(event, Progress):
+                        done = event
+                    elif isinstance(event, Finished | Refused | Broke | Died):
+                        return event
+                    lease.keep(done.rows_done, done.fraction_done)
+            except BaseException:
+                self._job_process.stop()
+                raise
+            self._job_process.stop()
+            return None

@@ -1,0 +1,181 @@
+"""What runs inside the job process: fetch the upload, score it, store the result.
+
+It commits nothing: it says what it did, and the parent, which holds the lease, commits. It is
+started with `spawn`, imports XGBoost once and then takes one job after another. When its parent
+dies its pipe closes, and it ends at once, in the middle of whatever it does.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from predictions.errors import BadCustomerFile, InputChanged
+from predictions.record import Failure, Prediction, ResultFile, Summary
+
+if TYPE_CHECKING:
+    from model.artifact import Model
+
+    from predictions.files import Files
+
+_PROGRESS_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """What a job process needs to know at its start."""
+
+    model_dir: Path
+    threads: int
+    uploads_bucket: str
+    results_bucket: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt to score; `folder` is an empty directory of its own, removed by the parent."""
+
+    prediction: Prediction
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded: jobs may come."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """The process cannot work at all, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the job is."""
+
+    rows_done: int
+    fraction_done: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result is stored; what is left is to commit it."""
+
+    result: ResultFile
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The file cannot be scored, now or later."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Broke:
+    """The job failed in a way that another attempt may survive. `error` holds no customer data."""
+
+    error: str
+
+
+Event = Ready | Unusable | Progress | Finished | Refused | Broke
+
+
+def main(pipe: Connection, settings: JobSettings) -> None:
+    """Run jobs until the parent closes the pipe."""
+    # The parent decides when a job ends; a Ctrl-C in the terminal reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
+
+    from model.artifact import load
+
+    from predictions.aws import s3_client
+    from predictions.files import Files
+
+    try:
+        model = load(settings.model_dir)
+    except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the operator is told
+        pipe.send(Unusable(f"the model in {settings.model_dir} cannot be used: {exc}"))
+        return
+    files = Files(
+        s3_client(),
+        uploads_bucket=settings.uploads_bucket,
+        results_bucket=settings.results_bucket,
+    )
+    pipe.send(Ready())
+    while True:
+        job = jobs.get()
+        try:
+            event = _run(job, model, files, settings.threads, pipe)
+        except BadCustomerFile as exc:
+            event = Refused(exc.failure)
+        except InputChanged:
+            event = Refused(
+                Failure(
+                    code="input-changed",
+                    message="The uploaded file is no longer what was uploaded.",
+                    hint="Upload it again.",
+                )
+            )
+        except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
+            # The kind only: a message may quote a customer's data.
+            event = Broke(type(exc).__name__)
+        pipe.send(event)
+
+
+def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
+    while True:
+        try:
+            jobs.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)  # the parent is gone, and with it the lease
+
+
+def _run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
+    from model.predict import score_file
+
+    from predictions.files import SummaryFile
+
+    prediction = job.prediction
+    source, target = job.folder / "input.csv", job.folder / "result.csv"
+    told_at = 0.0
+
+    def tell(rows_done: int, fraction_done: float) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _PROGRESS_EVERY_S:
+            told_at = time.monotonic()
+            pipe.send(Progress(rows_done, fraction_done))
+
+    files.fetch_upload(prediction.input, source)
+    scored = score_file(source, target, model, threads=threads, progress=tell)
+    summary = SummaryFile(
+        prediction=prediction.id,
+        model=model.version,
+        rows=scored.rows,
+        rows_failed=scored.rows_failed,
+        summary=scored.summary,
+        customers_at_risk=scored.customers_at_risk,
+    )
+    key, summary_key = files.put_result(
+        prediction.account, prediction.id, prediction.attempt, target, summary
+    )
+    result = ResultFile(
+        key=key,
+        summary_key=summary_key,
+        rows=scored.rows,
+        rows_failed=scored.rows_failed,
+        model=model.version,
+    )
+    return Finished(result, scored.summary)

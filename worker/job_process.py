@@ -1,0 +1,76 @@
+"""The parent's side of a job process: start it, give it a job, hear from it, end it.
+
+The process is spawned, not forked (a fork would copy the parent's threads' locks), and kept warm
+between jobs, because importing XGBoost costs more than scoring a usual file.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+
+from worker.job import Event, Job, JobSettings, Ready, Unusable, main
+
+START_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Died:
+    """The process ended by itself: `exitcode` is negative for a signal (-9: killed)."""
+
+    exitcode: int | None
+
+
+class JobProcessUnusable(Exception):
+    """The process cannot start; the message says why."""
+
+
+class JobProcess:
+    """One process that runs one job at a time."""
+
+    def __init__(self, settings: JobSettings) -> None:
+        self._settings = settings
+        self._context = multiprocessing.get_context("spawn")
+        self._start()
+
+    def wait_ready(self) -> None:
+        """Wait until the model is loaded. Raises JobProcessUnusable."""
+        event = self.next_event(START_TIMEOUT_S)
+        if isinstance(event, Ready):
+            return
+        self.stop()
+        if isinstance(event, Unusable):
+            raise JobProcessUnusable(event.reason)
+        raise JobProcessUnusable(f"the job process did not start: {event}")
+
+    def run(self, job: Job) -> None:
+        """Give it a job; starts it again when it was stopped or died. Raises JobProcessUnusable."""
+        if not self._process.is_alive():
+            self._start()
+            self.wait_ready()
+        self._pipe.send(job)
+
+    def next_event(self, timeout_s: float) -> Event | Died | None:
+        """Return what it says next; None when it says nothing for `timeout_s`."""
+        try:
+            if self._pipe.poll(timeout_s):
+                event: Event = self._pipe.recv()
+                return event
+        except (EOFError, OSError):
+            self._process.join(START_TIMEOUT_S)
+            return Died(self._process.exitcode)
+        return None
+
+    def stop(self) -> None:
+        """Kill it, whatever it does, and wait until it is gone."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    def _start(self) -> None:
+        self._pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=main, args=(theirs, self._settings), name="retainwise-job", daemon=True
+        )
+        self._process.start()
+        theirs.close()  # or its end would stay open here, and its death unnoticed
