@@ -1,1 +1,44 @@
-"""."""
+"""The web service: upload a customer file, watch its prediction, download the result.
+
+`api` and `pages` are the two doors to the same few calls; everything else in the package stands
+behind them. Flask is imported in here only when an app is made: the command line reads
+`app.commands` without paying for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.services import Services
+    from app.settings import WebSettings
+
+
+def create_app(
+    settings: WebSettings, services: Services | None = None, *, bind_host: str = "127.0.0.1"
+) -> Flask:
+    """Make the application that will listen on `bind_host`.
+
+    `services` are made from the settings unless given. Raises SettingsError when the identity
+    provider may not be used there.
+    """
+    from flask import Flask
+
+    from app import account, api, filters, health, pages, problems, request_log, security
+    from app.services import SERVICES, Services
+
+    app = Flask(__name__)
+    app.config["MAX_UPLOAD_BYTES"] = settings.max_upload_bytes
+    app.extensions[SERVICES] = services or Services.from_settings(settings)
+    # Before each request in this order: it gets its id, then it is refused or let in.
+    request_log.init_app(app)
+    security.init_app(app)
+    account.init_app(app, settings, bind_host)
+    problems.init_app(app)
+    filters.init_app(app)
+    app.register_blueprint(health.bp)
+    app.register_blueprint(api.bp)
+    app.register_blueprint(pages.bp)
+    return app

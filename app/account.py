@@ -1,0 +1,58 @@
+"""Whose request it is: the one seam between an identity provider and everything else.
+
+`demo` gives every caller the same account. That is safe only where nobody but the person at this
+machine can call, so it is refused on any address but a loopback one, and so is a request whose
+Host is not a loopback name: a web page elsewhere could point a name of its own at 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from flask import Flask, request
+
+from app.problems import Problem
+from predictions.settings import SettingsError
+
+if TYPE_CHECKING:
+    from app.settings import WebSettings
+
+DEMO_ACCOUNT = "demo"
+
+
+def init_app(app: Flask, settings: WebSettings, bind_host: str) -> None:
+    """Use the provider that the settings name. Raises SettingsError when it may not be used."""
+    if not _is_loopback(bind_host):
+        chosen = settings.identity_provider or "not set"
+        raise SettingsError(
+            f"IDENTITY_PROVIDER: {chosen}, and {bind_host} can be reached from other machines; "
+            "demo, the only provider so far, is allowed on 127.0.0.0/8, ::1 and localhost"
+        )
+    app.before_request(_refuse_other_hosts)
+    app.context_processor(lambda: {"account": DEMO_ACCOUNT, "is_demo": True})
+
+
+def current_account() -> str:
+    """Return the account that the request belongs to."""
+    return DEMO_ACCOUNT
+
+
+# Flask's TRUSTED_HOSTS would do, but for [::1], which it cannot match.
+def _refuse_other_hosts() -> None:
+    if not _is_loopback(re.sub(r":\d+$", "", request.host)):
+        raise Problem(
+            "untrusted-host",
+            "The demo account answers to localhost, 127.0.0.1 and [::1] only, whatever name "
+            "leads here.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,103 @@
+"""What the two doors, API and pages, do alike: find, list, retry, delete and download."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+import structlog
+from flask import Request, Response
+from pydantic import TypeAdapter, ValidationError
+
+from app.account import current_account
+from app.problems import Problem
+from app.services import services
+from app.settings import ERASE_AFTER_S
+from app.submission import send
+from predictions.errors import NotFound, WrongStatus
+from predictions.record import Page, Prediction, PredictionId, Status
+
+_AN_ID = TypeAdapter(PredictionId)
+
+log = structlog.get_logger()
+
+
+def owned(prediction_id: str) -> Prediction:
+    """Return a prediction of the caller's. Raises NotFound for all that is not one."""
+    if not _is_id(prediction_id):
+        raise NotFound(prediction_id)
+    return services().store.get(current_account(), prediction_id)
+
+
+def listed(request: Request) -> Page:
+    """Return the page that `?status=` and `?cursor=` ask for. Raises Problem."""
+    status, cursor = request.args.get("status"), request.args.get("cursor")
+    if status and status not in set(Status):
+        raise Problem("bad-status", f"`status` may be {', '.join(Status)}.")
+    if cursor and not _is_id(cursor):
+        raise Problem("bad-cursor", "`cursor` may be the `next_cursor` of an earlier page.")
+    return services().store.page(
+        current_account(), status=Status(status) if status else None, cursor=cursor or None
+    )
+
+
+def retry(prediction_id: str) -> Prediction:
+    """Queue a FAILED prediction again. Raises NotFound, or Problem from any other status."""
+    prediction = owned(prediction_id)
+    try:
+        queued = services().store.requeue(prediction.account, prediction.id)
+    except WrongStatus as exc:
+        raise Problem(
+            "not-failed",
+            f"Only a FAILED prediction can be retried; this one is {exc.found}.",
+            prediction_status=exc.found,
+        ) from None
+    log.info("prediction_requeued", prediction=queued.id, attempt=queued.attempt)
+    send(queued)
+    return queued
+
+
+def delete(prediction_id: str) -> None:
+    """Make a prediction unreachable and order its files' erasure. Raises NotFound."""
+    prediction = owned(prediction_id)
+    services().store.delete(prediction.account, prediction.id, erase_after_s=ERASE_AFTER_S)
+    log.info("prediction_deleted", prediction=prediction.id)
+
+
+def download(prediction: Prediction) -> Response:
+    """Answer with the scored file, as it comes from S3. Raises Problem unless COMPLETED."""
+    if prediction.status is not Status.COMPLETED:
+        raise Problem(
+            "not-completed",
+            f"The result is there once the prediction is COMPLETED; it is {prediction.status}.",
+            prediction_status=prediction.status,
+        )
+    chunks, size_bytes = services().files.open_result(prediction)
+    response = Response(chunks, mimetype="text/csv")
+    response.content_length = size_bytes
+    response.headers.set(
+        "Content-Disposition", "attachment", **_file_name(result_name(prediction.input.name))
+    )
+    return response
+
+
+def result_name(upload_name: str) -> str:
+    """Name a result after its upload: customers.csv gives customers-churn.csv."""
+    return f"{PurePosixPath(upload_name).stem}-churn.csv"
+
+
+def _file_name(name: str) -> dict[str, str]:
+    """Give the parameters of RFC 6266: plain ASCII, and beside it the name as it is."""
+    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    if ascii_only == name:
+        return {"filename": name}
+    return {"filename": ascii_only, "filename*": f"UTF-8''{quote(name, safe='')}"}
+
+
+def _is_id(text: str) -> bool:
+    try:
+        _AN_ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""The HTTP API, for programs. `openapi` describes it; every refusal is a problem (RFC 9457)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, request, url_for
+from pydantic import BaseModel
+
+from app import actions, openapi
+from app.answers import PageAnswer, PredictionAnswer
+from app.submission import idempotency_key_of, submit, traceparent_of
+from app.uploads import incoming
+
+bp = Blueprint("api", __name__, url_prefix="/api")
+
+
+@bp.post("/predictions")
+def create() -> Response:
+    """Take a file and queue its prediction."""
+    key = idempotency_key_of(request)
+    with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
+        prediction = submit(upload, traceparent=traceparent_of(request), idempotency_key=key)
+    response = _json(PredictionAnswer.of(prediction), 202)
+    response.headers["Location"] = url_for("api.show", prediction_id=prediction.id)
+    return response
+
+
+@bp.get("/predictions")
+def index() -> Response:
+    """A page of the account's predictions, newest first."""
+    return _json(PageAnswer.of(actions.listed(request)))
+
+
+@bp.get("/predictions/<prediction_id>")
+def show(prediction_id: str) -> Response:
+    """One prediction."""
+    return _json(PredictionAnswer.of(actions.owned(prediction_id)))
+
+
+@bp.get("/predictions/<prediction_id>/result.csv")
+def result(prediction_id: str) -> Response:
+    """The scored file."""
+    return actions.download(actions.owned(prediction_id))
+
+
+@bp.post("/predictions/<prediction_id>/retry")
+def retry(prediction_id: str) -> Response:
+    """Queue a failed prediction again."""
+    return _json(PredictionAnswer.of(actions.retry(prediction_id)), 202)
+
+
+@bp.delete("/predictions/<prediction_id>")
+def delete(prediction_id: str) -> Response:
+    """Make a prediction unreachable, and have its files erased."""
+    actions.delete(prediction_id)
+    return Response(status=204)
+
+
+@bp.get("/openapi.json")
+def document() -> Response:
+    """The description of this API."""
+    return Response(openapi.as_json(), mimetype="application/json")
+
+
+def _json(answer: BaseModel, status: int = 200) -> Response:
+    return Response(answer.model_dump_json(), status, mimetype="application/json")

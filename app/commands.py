@@ -1,0 +1,30 @@
+"""`retainwise web`: the web service, as the image starts it.
+
+Nothing of Flask or gunicorn is imported before the command runs: the table of commands reads this
+module for its help.
+"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(min=1))
+def web(bind: str, workers: int, threads: int) -> None:
+    """Serve the pages and the API until SIGTERM; requests under way are finished first."""
+    from app import create_app
+    from app.server import Server
+    from app.settings import WebSettings
+    from predictions import log
+    from predictions.settings import SettingsError, read_settings
+
+    log.configure("web")
+    try:
+        app = create_app(read_settings(WebSettings), bind_host=bind.rpartition(":")[0])
+    except SettingsError as exc:
+        click.echo(f"retainwise web: {exc}", err=True)
+        raise SystemExit(2) from None
+    Server(app, bind=bind, workers=workers, threads=threads).run()

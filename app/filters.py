@@ -1,0 +1,69 @@
+"""How numbers, sizes and times read on the pages. A missing value is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask
+from markupsafe import Markup
+
+NOTHING = "–"
+_NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
+
+
+def init_app(app: Flask) -> None:
+    """Make the filters known to the templates."""
+    filters: tuple[Callable[..., str], ...] = (count, percent, money, size, moment, duration)
+    for function in filters:
+        app.add_template_filter(function)
+
+
+def count(value: float | None) -> str:
+    """Write a number of things: 1,234."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def percent(fraction: float | None) -> str:
+    """Write a fraction of one: 0.265 as 26.5 %."""
+    return NOTHING if fraction is None else f"{fraction:.1%}".replace("%", f"{_NBSP}%")
+
+
+def money(value: float | None) -> str:
+    """Write an amount in the file's currency: 1,234, and from a million on 1.2 M."""
+    if value is not None and abs(value) >= 999_950:
+        return f"{value / 1e6:,.1f}{_NBSP}M"
+    return count(value)
+
+
+def size(value_bytes: int) -> str:
+    """Write a file's size: 955 kB, 12.3 MB."""
+    if value_bytes < 1000:
+        return f"{value_bytes}{_NBSP}bytes"
+    if value_bytes < 999_500:
+        return f"{value_bytes / 1e3:.0f}{_NBSP}kB"
+    return f"{value_bytes / 1e6:,.1f}{_NBSP}MB"
+
+
+def moment(value: datetime | None) -> str:
+    """Write a time in UTC, with the exact one on hover."""
+    if value is None:
+        return NOTHING
+    utc = value.astimezone(UTC)
+    iso = utc.isoformat(timespec="seconds").replace("+00:00", "Z")
+    shown = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso, shown)
+
+
+def duration(value: timedelta) -> str:
+    """Write how long something took: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    seconds = max(0.0, value.total_seconds())
+    if seconds < 10:
+        return f"{seconds:.1f}{_NBSP}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest}{_NBSP}s"
+    if minutes < 60:
+        return f"{minutes}{_NBSP}min {rest}{_NBSP}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}{_NBSP}h {minutes}{_NBSP}min"

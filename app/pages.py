@@ -1,0 +1,97 @@
+"""The pages for people, rendered here: each works without JavaScript and by keyboard."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app import actions
+from app.problems import Problem
+from app.services import services
+from app.submission import submit, traceparent_of
+from app.uploads import incoming
+from predictions.record import UNFINISHED, Status, utc_now
+
+bp = Blueprint("pages", __name__)
+
+
+@bp.get("/")
+def home() -> ResponseReturnValue:
+    """The list is the home page."""
+    return redirect(url_for("pages.index"))
+
+
+@bp.get("/predictions")
+def index() -> ResponseReturnValue:
+    """The account's predictions, newest first."""
+    page = actions.listed(request)
+    return render_template(
+        "predictions.html",
+        page=page,
+        statuses=tuple(Status),
+        chosen=request.args.get("status"),
+        is_first=not request.args.get("cursor"),
+        is_live=any(prediction.status in UNFINISHED for prediction in page.predictions),
+    )
+
+
+@bp.get("/predictions/new")
+def new() -> ResponseReturnValue:
+    """The upload form."""
+    return _form()
+
+
+@bp.post("/predictions")
+def create() -> ResponseReturnValue:
+    """Take a file; what is wrong with it is said on the form, ready for the next try."""
+    try:
+        with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
+            prediction = submit(upload, traceparent=traceparent_of(request))
+    except Problem as problem:
+        return _form(problem), problem.status
+    return redirect(url_for("pages.show", prediction_id=prediction.id), 303)
+
+
+@bp.get("/predictions/<prediction_id>")
+def show(prediction_id: str) -> ResponseReturnValue:
+    """One prediction: the answer first, or how far it is, or what went wrong."""
+    prediction = actions.owned(prediction_id)
+    is_completed = prediction.status is Status.COMPLETED
+    return render_template(
+        "prediction.html",
+        prediction=prediction,
+        summary_file=services().files.read_summary(prediction) if is_completed else None,
+        now=utc_now(),
+        is_live=prediction.status in UNFINISHED,
+    )
+
+
+@bp.get("/predictions/<prediction_id>/result.csv")
+def result(prediction_id: str) -> ResponseReturnValue:
+    """The scored file."""
+    return actions.download(actions.owned(prediction_id))
+
+
+@bp.post("/predictions/<prediction_id>/retry")
+def retry(prediction_id: str) -> ResponseReturnValue:
+    """Queue a failed prediction again."""
+    actions.retry(prediction_id)
+    return redirect(url_for("pages.show", prediction_id=prediction_id), 303)
+
+
+@bp.get("/predictions/<prediction_id>/delete")
+def confirm_delete(prediction_id: str) -> ResponseReturnValue:
+    """Say what will be lost, and ask."""
+    return render_template("delete.html", prediction=actions.owned(prediction_id))
+
+
+@bp.post("/predictions/<prediction_id>/delete")
+def delete(prediction_id: str) -> ResponseReturnValue:
+    """Delete a prediction."""
+    actions.delete(prediction_id)
+    return redirect(url_for("pages.index"), 303)
+
+
+def _form(problem: Problem | None = None) -> str:
+    limit = current_app.config["MAX_UPLOAD_BYTES"]
+    return render_template("upload.html", problem=problem, max_upload_bytes=limit)

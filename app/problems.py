@@ -1,0 +1,139 @@
+"""Every answer that is not the one asked for: RFC 9457 problems, and HTML pages for people.
+
+A problem's `code` is stable: programs may lean on it. Nobody but the log sees a stack trace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from flask import Flask, Response, g, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from app.answers import ProblemAnswer
+from predictions.errors import NotFound
+from predictions.record import Status
+
+PROBLEMS = {
+    "bad-request": (400, "The request cannot be understood"),
+    "bad-cursor": (400, "The cursor is not one of ours"),
+    "bad-status": (400, "There is no such status"),
+    "bad-idempotency-key": (400, "The idempotency key cannot be used"),
+    "missing-file": (400, "There is no file in the request"),
+    "incomplete-upload": (400, "The upload ended too early"),
+    "untrusted-host": (400, "This name is not served here"),
+    "cross-site": (403, "The request comes from another site"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "This cannot be done here"),
+    "not-completed": (409, "There is no result yet"),
+    "not-failed": (409, "Only a failed prediction can be retried"),
+    "file-too-large": (413, "The file is too large"),
+    "unsupported-media-type": (415, "The request has a form that is not taken"),
+    "empty-file": (422, "The file is empty"),
+    "not-a-csv": (422, "The file is not a CSV file"),
+    "idempotency-key-reused": (422, "The idempotency key stands for another file"),
+    "internal-error": (500, "Something went wrong here"),
+    "unavailable": (503, "The service cannot be reached for the moment"),
+}
+"""Each code with its HTTP status and title."""
+
+RETRY_AFTER_S = 5
+
+_CODE_OF_STATUS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "file-too-large",
+    415: "unsupported-media-type",
+}
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """The request is refused or failed; `detail` says what happened and what to do."""
+
+    def __init__(self, code: str, detail: str, *, prediction_status: Status | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+        self.status, self.title = PROBLEMS[code]
+        self.prediction_status = prediction_status
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of this application in one form."""
+    app.register_error_handler(Problem, respond)
+    app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(HTTPException, _http_error)
+    for error in (ClientError, BotoCoreError, Boto3Error):
+        app.register_error_handler(error, _aws_error)
+    app.register_error_handler(Exception, _internal_error)
+
+
+def respond(problem: Problem) -> Response:
+    """Answer with problem+json, or, where a person was looking at pages, with a page."""
+    if request.blueprint == "api" or request.path.startswith("/api/"):
+        return as_json(problem)
+    page = render_template("problem.html", problem=problem, request_id=g.request_id)
+    return _finish(make_response(page, problem.status), problem)
+
+
+def as_json(problem: Problem) -> Response:
+    """Answer with application/problem+json."""
+    answer = ProblemAnswer(
+        type=f"urn:retainwise:problem:{problem.code}",
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        code=problem.code,
+        request_id=g.request_id,
+        prediction_status=problem.prediction_status,
+    )
+    body = answer.model_dump_json(exclude_none=True)
+    response = Response(body, problem.status, mimetype="application/problem+json")
+    return _finish(response, problem)
+
+
+def _finish(response: Response, problem: Problem) -> Response:
+    if problem.code == "unavailable":
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _not_found(_error: NotFound) -> Response:
+    return respond(Problem("not-found", "There is no such prediction in your account."))
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    code = _CODE_OF_STATUS.get(status, "bad-request" if status < 500 else "internal-error")
+    problem = Problem(code, error.description or "")
+    # A request with a malformed Host has no address to build a page's links from.
+    response = as_json(problem) if isinstance(error, SecurityError) else respond(problem)
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response
+
+
+def _aws_error(error: Exception) -> Response:
+    known: dict[str, Any] = {}
+    if isinstance(error, ClientError):
+        known = {"operation": error.operation_name, "code": error.response["Error"].get("Code")}
+    log.error("aws_failed", error=type(error).__name__, **known)
+    return respond(
+        Problem("unavailable", "A part of the service does not answer. Try again in a moment.")
+    )
+
+
+def _internal_error(_error: Exception) -> Response:
+    log.exception("request_failed")
+    return respond(
+        Problem(
+            "internal-error",
+            f"The request failed for a reason of ours. When you report it, name {g.request_id}.",
+        )
+    )

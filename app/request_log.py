@@ -1,0 +1,45 @@
+"""One line in the log for each request, under an id that problems show to people.
+
+A line has the route and the status: no address, no file name, nothing a person sent.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+
+from predictions.record import new_id
+
+log = structlog.get_logger()
+
+
+def init_app(app: Flask) -> None:
+    """Give each request an id, and log it when its answer has been sent."""
+    app.before_request(_begin)
+    app.after_request(_log_when_sent)
+
+
+def _begin() -> None:
+    g.request_id = new_id()
+    g.started_s = time.monotonic()
+    # Threads serve one request after the other: what the last one left must not stay.
+    structlog.contextvars.bind_contextvars(request=g.request_id)
+
+
+def _log_when_sent(response: Response) -> Response:
+    line = {
+        "method": request.method,
+        "route": request.url_rule.rule if request.url_rule else None,
+        "status": response.status_code,
+    }
+    started_s = g.started_s
+    # The body of a download is read after Flask is done: its time counts too.
+    response.call_on_close(
+        lambda: log.info(
+            "request_answered", **line, ms=round((time.monotonic() - started_s) * 1000)
+        )
+    )
+    response.headers["X-Request-Id"] = g.request_id
+    return response

@@ -1,0 +1,46 @@
+"""What a request works with: the records, the files and the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from predictions import aws
+from predictions.files import Files
+from predictions.store import Store
+from predictions.work_queue import WorkQueue
+
+if TYPE_CHECKING:
+    from app.settings import WebSettings
+
+SERVICES = "retainwise.services"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Safe to share between threads."""
+
+    store: Store
+    files: Files
+    queue: WorkQueue
+
+    @classmethod
+    def from_settings(cls, settings: WebSettings) -> Services:
+        """Make the clients. Nothing is called yet."""
+        table = aws.dynamodb_table(settings.predictions_table)
+        return cls(
+            store=Store(table, resend_after_s=settings.resend_after_s),
+            files=Files(
+                aws.s3_client(),
+                uploads_bucket=settings.uploads_bucket,
+                results_bucket=settings.results_bucket,
+            ),
+            queue=WorkQueue(aws.sqs_client(), settings.predictions_queue_url),
+        )
+
+
+def services() -> Services:
+    """Return the services of the application that handles this request."""
+    return cast("Services", current_app.extensions[SERVICES])

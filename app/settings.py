@@ -1,0 +1,27 @@
+"""What the web service reads from its environment beside what both services need."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from predictions.settings import ServiceSettings
+
+ERASE_AFTER_S = 15 * 60
+"""How long after its deletion a prediction's files are kept: by then no job is at work on them."""
+
+
+class WebSettings(ServiceSettings):
+    """The web service's environment."""
+
+    max_upload_bytes: int = Field(
+        524_288_000, gt=0, description="The largest file that is taken, in bytes: 500 MiB."
+    )
+    identity_provider: Literal["demo"] | None = Field(
+        None,
+        description=(
+            "Who says whose request it is. `demo`, also where none is set: everything belongs to "
+            "one account, which is allowed on a loopback address only."
+        ),
+    )

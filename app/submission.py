@@ -1,0 +1,85 @@
+"""Taking a file in: to S3 first, then the record, then the message.
+
+Whatever breaks in between leaves nothing half done: a file without a record is nobody's and is
+erased; a record without a message is found by the sweeper, which sends it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import structlog
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from flask import Request
+
+from app.account import current_account
+from app.problems import Problem
+from app.services import services
+from app.uploads import Upload
+from predictions.record import Prediction, new_id
+from predictions.store import AlreadySubmitted
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+log = structlog.get_logger()
+
+
+def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = None) -> Prediction:
+    """Store the file and queue its prediction.
+
+    The same key with the same content gives the same prediction. Raises Problem
+    (idempotency-key-reused, and what reading the upload raises).
+    """
+    account, ours = current_account(), services()
+    prediction_id = new_id()
+    stored = ours.files.put_upload(account, prediction_id, upload.stream, name=upload.name)
+    try:
+        prediction = ours.store.submit(
+            account,
+            prediction_id,
+            stored,
+            traceparent=traceparent,
+            idempotency_key=idempotency_key,
+        )
+    except AlreadySubmitted as exc:
+        ours.store.order_erasure(account, prediction_id)
+        if exc.remembered.sha256 != stored.sha256:
+            raise Problem(
+                "idempotency-key-reused",
+                "This Idempotency-Key was used in the last day for a file with other content. "
+                "Use a new key for each file.",
+            ) from None
+        return ours.store.get(account, exc.remembered.prediction_id)
+    log.info("prediction_submitted", prediction=prediction.id, size_bytes=stored.size_bytes)
+    send(prediction)
+    return prediction
+
+
+def send(prediction: Prediction) -> None:
+    """Ask for a QUEUED record to be processed; when that fails now, the sweeper asks later."""
+    try:
+        services().queue.send(prediction)
+    except (BotoCoreError, Boto3Error, ClientError) as exc:
+        log.warning("message_not_sent", prediction=prediction.id, error=type(exc).__name__)
+
+
+def idempotency_key_of(request: Request) -> str | None:
+    """Return the request's Idempotency-Key. Raises Problem when it cannot be one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Problem(
+            "bad-idempotency-key",
+            "An Idempotency-Key has 1 to 255 visible ASCII characters, without spaces.",
+        )
+    return key
+
+
+def traceparent_of(request: Request) -> str:
+    """Return the caller's W3C trace context, or start one."""
+    given = request.headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

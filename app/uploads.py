@@ -1,0 +1,250 @@
+"""Takes the file out of a request as a stream: pulled a chunk at a time, never held whole.
+
+Werkzeug's own form parser would spool the file to disk before the first byte went to S3. Here the
+multipart decoder is fed from the request as S3 asks for more. What can be told from the first
+lines is refused before anything is stored; what is wrong further down, the worker reports.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import IO, TYPE_CHECKING, cast
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from app.problems import Problem
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+FILE_FIELD = "file"
+UNNAMED = "upload.csv"
+LONGEST_NAME = 255
+
+_CHUNK_BYTES = 256 * 1024
+_LONGEST_HEADER_BYTES = 1024 * 1024
+_FORM_BYTES = 1024 * 1024  # what a form may hold beside its file
+_MOST_PARTS = 20
+_DELIMITERS = b",;\t|"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file on its way in: what it was called, and its bytes as they come."""
+
+    name: str
+    stream: IO[bytes]
+
+
+@contextmanager
+def incoming(request: Request, max_bytes: int) -> Iterator[Upload]:
+    """Give the file of a request: part `file` of a form, or a whole text/csv body.
+
+    Raises Problem; reading `Upload.stream` raises it too, when the file turns out larger than
+    `max_bytes` or the request ends too early.
+    """
+    body = _Body(request, max_bytes + _FORM_BYTES)
+    try:
+        name, chunks = _find_file(request, body)
+        checked = _looked_at(_limited(chunks, max_bytes))
+        yield Upload(_clean(name), cast("IO[bytes]", io.BufferedReader(_Chunks(checked))))
+    except Problem:
+        body.drain(max_bytes)
+        raise
+
+
+def _find_file(request: Request, body: _Body) -> tuple[str, Iterator[bytes]]:
+    if request.mimetype == "text/csv":
+        disposition = request.headers.get("Content-Disposition", "")
+        name = request.args.get("name") or parse_options_header(disposition)[1].get("filename")
+        return name or UNNAMED, body.chunks()
+    if request.mimetype == "multipart/form-data":
+        boundary = request.mimetype_params.get("boundary", "")
+        if not boundary:
+            raise Problem("bad-request", "The form's Content-Type names no boundary.")
+        form = _Form(boundary, body.chunks())
+        return form.find_file(), form.file_chunks()
+    raise Problem(
+        "unsupported-media-type",
+        f"Send the file as part `{FILE_FIELD}` of multipart/form-data, or alone as text/csv.",
+    )
+
+
+class _Body:
+    """A request's body, with an end that is checked.
+
+    A WSGI server ends the stream in the same way when the client has sent all and when it is gone;
+    only the announced length tells them apart.
+    """
+
+    def __init__(self, request: Request, max_bytes: int) -> None:
+        self._stream = request.stream
+        self._announced = request.content_length
+        self._max_bytes = max_bytes
+        self._received = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        if self._announced is not None and self._announced > self._max_bytes:
+            raise _too_large(self._max_bytes - _FORM_BYTES)
+        while chunk := self._read():
+            yield chunk
+            if self._received > self._max_bytes:
+                raise _too_large(self._max_bytes - _FORM_BYTES)
+        if self._announced is not None and self._received < self._announced:
+            raise _incomplete()
+
+    def drain(self, max_bytes: int) -> None:
+        """Read on, so that the sender comes to the answer instead of a broken connection.
+
+        For no longer than a file that is taken would have lasted.
+        """
+        end = self._received + max_bytes
+        if self._announced is not None and self._announced > end:
+            return
+        try:
+            while self._received < end and self._read():
+                pass
+        except Problem:
+            return
+
+    def _read(self) -> bytes:
+        try:
+            chunk = self._stream.read(_CHUNK_BYTES)
+        except (OSError, ValueError) as exc:  # the connection broke, or its chunks make no sense
+            raise _incomplete() from exc
+        self._received += len(chunk)
+        return chunk
+
+
+class _Form:
+    """The events of a multipart form, read up to its file, through it, and to the end."""
+
+    def __init__(self, boundary: str, body: Iterator[bytes]) -> None:
+        self._decoder = MultipartDecoder(
+            boundary.encode(), max_form_memory_size=_FORM_BYTES, max_parts=_MOST_PARTS
+        )
+        self._body = body
+
+    def find_file(self) -> str:
+        for event in self._events():
+            if isinstance(event, (File, Field)) and event.name == FILE_FIELD:
+                # A browser sends a part without a name when no file was chosen.
+                return (event.filename if isinstance(event, File) else "") or UNNAMED
+        raise Problem("missing-file", f"The form has no part called `{FILE_FIELD}`.")
+
+    def file_chunks(self) -> Iterator[bytes]:
+        events = self._events()
+        for event in events:
+            if isinstance(event, Data):
+                if event.data:
+                    yield event.data
+                if not event.more_data:
+                    break
+        for event in events:  # to the end: only then it is known that nothing was cut off
+            if isinstance(event, (File, Field)) and event.name == FILE_FIELD:
+                raise Problem("bad-request", "The form has two files. Send one at a time.")
+
+    def _events(self) -> Iterator[object]:
+        while True:
+            try:
+                event = self._decoder.next_event()
+                if isinstance(event, NeedData):
+                    self._decoder.receive_data(next(self._body, None))
+                    continue
+            except RequestEntityTooLarge:
+                raise Problem("bad-request", "The form has more than a file in it.") from None
+            except ValueError:
+                raise Problem(
+                    "incomplete-upload", "The form breaks off or is not well formed. Send it again."
+                ) from None
+            yield event
+            if isinstance(event, Epilogue):
+                return
+
+
+def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    received = 0
+    for chunk in chunks:
+        received += len(chunk)
+        if received > max_bytes:
+            raise _too_large(max_bytes)
+        yield chunk
+
+
+def _looked_at(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Refuse what is plainly not a customer file, from its first line."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if b"\n" in head or b"\r" in head or len(head) > _LONGEST_HEADER_BYTES:
+            break
+    if not head:
+        raise Problem("empty-file", "The file has no content. Choose the file with the customers.")
+    if not head.startswith(_UTF_16):
+        _check_header(head)
+    return chain([head], chunks)
+
+
+def _check_header(head: bytes) -> None:
+    header = head.splitlines()[0]
+    if b"\0" in head:
+        raise Problem(
+            "not-a-csv",
+            "The file is not text: a spreadsheet or an archive, perhaps. Save it as CSV first.",
+        )
+    if len(header) > _LONGEST_HEADER_BYTES:
+        raise Problem(
+            "not-a-csv", "The first line is longer than 1 MB. It must hold the column names only."
+        )
+    if not any(delimiter in header for delimiter in _DELIMITERS):
+        raise Problem(
+            "not-a-csv",
+            "The first line has one column only. It must hold the column names, separated by "
+            "comma, semicolon, tab or bar.",
+        )
+
+
+class _Chunks(io.RawIOBase):
+    """An iterator of chunks as a raw stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._chunks, b""))
+        target = memoryview(buffer)
+        size = min(len(target), len(self._rest))
+        target[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def _clean(name: str) -> str:
+    """Make a name fit to be shown: no folders, nothing invisible, not too long."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    # Category C is control, format (which may turn the direction of writing), and surrogates.
+    shown = "".join(char for char in base if unicodedata.category(char)[0] != "C").strip()
+    return shown[:LONGEST_NAME] or UNNAMED
+
+
+def _too_large(max_bytes: int) -> Problem:
+    limit = f"{max_bytes / 2**20:,.0f} MiB" if max_bytes >= 2**20 else f"{max_bytes:,} bytes"
+    return Problem("file-too-large", f"A file may have {limit} at most. Split it and send parts.")
+
+
+def _incomplete() -> Problem:
+    return Problem("incomplete-upload", "The file did not arrive whole. Send it again.")
