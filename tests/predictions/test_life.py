@@ -1,7 +1,8 @@
 """Random interleavings of everything that can happen to predictions, by several at once.
 
 Some owners stall: they hold a claim, the sweeper gives the record to somebody else, and they come
-back and try to commit. At the end everything must come to an end. The machine keeps its own small model of what is allowed and compares.
+back and try to commit. At the end everything must come to an end. The machine keeps its own small
+model of what is allowed and compares.
 """
 
 from __future__ import annotations
@@ -204,6 +205,16 @@ class Life(RuleBasedStateMachine):
     def hand_back(self, claim):
         if self.commit(claim, lambda: self.store.hand_back(claim), Status.QUEUED):
             assert self.store.get(claim.account, claim.id).attempt == claim.attempt
+
+    @rule(target=claims, claim=claims, owner=OWNERS)
+    def another_takes_over_at_the_same_attempt(self, claim, owner):
+        key = (claim.account, claim.id)
+        if self.holder.get(key) != claim:
+            return multiple()
+        self.hand_back(claim)
+        taken = self.start(key, owner)
+        self.complete(claim)  # only the owner tells the two claims apart
+        return taken
 
     @rule(claim=consumes(claims))
     def worker_dies(self, claim):
