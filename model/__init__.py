@@ -1,1 +1,6 @@
-"""."""
+"""Training, scoring and reasons: what turns a customer file into churn probabilities.
+
+`train` makes an artifact from any labelled CSV, `artifact` keeps and checks it, `features` turns
+cells into numbers the same way for both sides, `predict` scores a file with it, `reasons` says why.
+Importing this package is cheap: XGBoost and pandas are imported where they are first used.
+"""

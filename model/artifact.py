@@ -1,0 +1,197 @@
+"""A trained model on disk: a folder that holds data only, nothing that runs when it is opened.
+
+`booster.ubj`   the trees, in XGBoost's own format
+`schema.json`   what goes in, what comes out, how good it is and what it was made from
+`MODEL_CARD.md` the same for people (made by `card`)
+
+The version of a model is a hash over the schema, which holds the hash of the booster: two folders
+with the same version score alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    import xgboost
+
+FORMAT: Literal[1] = 1
+"""Format of the folder. Raise it whenever a program of today would misread a folder of tomorrow."""
+
+SHIPPED = Path(__file__).parent / "artifacts" / "telco"
+"""The model that comes with the program."""
+
+BOOSTER_FILE = "booster.ubj"
+SCHEMA_FILE = "schema.json"
+CARD_FILE = "MODEL_CARD.md"
+
+
+class BadArtifact(Exception):
+    """The folder does not hold a model that this program can use."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Frozen):
+    """One feature, in the position in which the booster was trained on it."""
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    categories: tuple[str, ...] = Field(
+        default=(), description="Categorical only; a cell's code is its position here."
+    )
+    average: float | None = Field(
+        default=None, description="Numeric only: mean while training, four digits; for summaries."
+    )
+
+
+def feature_types(columns: Sequence[Column]) -> list[str]:
+    """Return XGBoost's letter for each column: q(uantitative) or c(ategorical)."""
+    return ["c" if column.kind == "categorical" else "q" for column in columns]
+
+
+class RiskBand(_Frozen):
+    """One step of the risk scale."""
+
+    name: str
+    from_probability: float = Field(ge=0, le=1, description="Lowest probability that is in it.")
+
+
+class Metrics(_Frozen):
+    """How good predictions are on rows that took no part in fitting what predicted them."""
+
+    rows: int
+    accuracy: float = Field(description="Share of right answers at the threshold.")
+    auc: float = Field(description="Area under the ROC curve.")
+    log_loss: float = Field(description="Mean negative log likelihood, natural logarithm.")
+    brier: float = Field(description="Mean squared error of the probability.")
+    ece: float = Field(
+        description="Expected calibration error: ten equally wide bins, weighted by rows."
+    )
+    top_decile_precision: float = Field(
+        description="Share that left among the tenth with the highest probabilities."
+    )
+
+
+class Training(_Frozen):
+    """What the model was made from, enough to make it again."""
+
+    data_sha256: str
+    rows: int = Field(description="Rows trained on, after duplicates and unlabelled rows are gone.")
+    positive_rows: int
+    duplicate_rows: int
+    unlabelled_rows: int
+    dropped_columns: dict[str, str] = Field(description="Column and why it is not a feature.")
+    seed: int
+    folds: int
+    parameters: dict[str, str | int | float]
+    rounds: int = Field(description="Trees.")
+    libraries: dict[str, str]
+
+
+class Schema(_Frozen):
+    """All that is known of a model apart from its trees."""
+
+    format: Literal[1] = FORMAT
+    version: str = Field(description="Name and the first 12 digits of the content's hash.")
+    columns: tuple[Column, ...] = Field(min_length=1)
+    id_column: str | None
+    revenue_column: str | None
+    label: str
+    positive: str = Field(description="The label's word for a customer who left.")
+    negative: str
+    threshold: float = Field(description="Lowest probability that is predicted as positive.")
+    bands: tuple[RiskBand, ...] = Field(description="Lowest risk first.")
+    booster_sha256: str
+    metrics: Metrics = Field(description="Cross-validated on the training data.")
+    training: Training
+
+    @property
+    def needed_columns(self) -> tuple[str, ...]:
+        """Columns without which a file cannot be scored."""
+        names = dict.fromkeys(column.name for column in self.columns)
+        if self.revenue_column is not None:
+            names[self.revenue_column] = None
+        return tuple(names)
+
+    def with_version(self, name: str) -> Schema:
+        """Return the same schema under the version that belongs to its content."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"version"}), sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return self.model_copy(update={"version": f"{name}-{digest[:12]}"})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is ready to score."""
+
+    schema: Schema
+    booster: xgboost.Booster
+
+    @property
+    def version(self) -> str:
+        """What a record and a summary call this model."""
+        return self.schema.version
+
+
+def save(folder: Path, schema: Schema, booster: bytes, card: str) -> None:
+    """Write an artifact; the folder is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BOOSTER_FILE).write_bytes(booster)
+    (folder / SCHEMA_FILE).write_text(schema.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def load(folder: Path) -> Model:
+    """Read an artifact and check it against itself, before XGBoost sees a byte of it.
+
+    Raises BadArtifact, which names the file and what is wrong with it.
+    """
+    schema = _read_schema(folder / SCHEMA_FILE)
+    path = folder / BOOSTER_FILE
+    raw = _read(path)
+    found = hashlib.sha256(raw).hexdigest()
+    if found != schema.booster_sha256:
+        raise BadArtifact(
+            f"{path}: sha256 is {found}, but {SCHEMA_FILE} says {schema.booster_sha256}"
+        )
+
+    import xgboost  # a second and 100 MiB: only for those who score
+
+    return Model(schema, xgboost.Booster(model_file=bytearray(raw)))
+
+
+def _read_schema(path: Path) -> Schema:
+    try:
+        content = json.loads(_read(path))
+        found = content["format"]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise BadArtifact(f"{path}: is not the schema of a model ({exc!r})") from exc
+    if found != FORMAT:
+        raise BadArtifact(f"{path}: format {found!r}, this program reads {FORMAT}")
+    try:
+        schema = Schema.model_validate(content)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadArtifact(f"{path}: {where}: {first['msg']}") from exc
+    expected = schema.with_version(schema.version.rpartition("-")[0]).version
+    if schema.version != expected:
+        raise BadArtifact(f"{path}: its content belongs to {expected}, but says {schema.version}")
+    return schema
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise BadArtifact(f"{path}: {exc.strerror}") from exc

@@ -1,0 +1,230 @@
+"""The commands that need no cloud: train, evaluate, predict and sample.
+
+What they do is imported inside them, so that `--help` does not wait for XGBoost.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from model.artifact import SHIPPED, BadArtifact, load
+from predictions.errors import BadCustomerFile
+
+if TYPE_CHECKING:
+    from model.artifact import Metrics
+
+PROGRESS_STEPS = 1_000
+
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+model_option = click.option(
+    "--model",
+    "model_dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=SHIPPED,
+    help="Folder of the model; without it the one that comes with the program.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For XGBoost."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Result file; without it IN.scored.csv beside the input.",
+)
+@model_option
+@threads_option
+@json_option
+def predict(
+    source: Path, target: Path | None, model_dir: Path, threads: int, as_json: bool
+) -> None:
+    """Score the customers of a CSV file on this machine, with no cloud at all."""
+    target = target or source.with_suffix(".scored.csv")
+    if target.exists() and target.samefile(source):
+        raise click.UsageError(f"{target} is the input: it would be overwritten.")
+    with explained(), progress_bar("scoring") as progress:
+        from model.predict import score_file
+
+        model = load(model_dir)
+        scored = score_file(
+            source, target, model, threads=threads, progress=lambda _, fraction: progress(fraction)
+        )
+    summary = scored.summary
+    if as_json:
+        say_json(
+            output=str(target),
+            model=model.version,
+            rows=scored.rows,
+            rows_failed=scored.rows_failed,
+            summary=summary.model_dump(mode="json"),
+            customers_at_risk=[c.model_dump(mode="json") for c in scored.customers_at_risk],
+        )
+        return
+    click.echo(f"{scored.rows:,} customers scored into {target} by {model.version}")
+    if scored.rows_failed:
+        click.echo(f"{scored.rows_failed:,} of them could not be: see the column error")
+    click.echo(f"expected to leave: {summary.expected_churners:,.0f}")
+    if summary.revenue_at_risk is not None:
+        click.echo(f"revenue at risk: {summary.revenue_at_risk:,.2f}")
+    click.echo("risk: " + ", ".join(f"{b.name} {b.customers:,}" for b in summary.bands))
+    for reason in summary.top_reasons[:3]:
+        click.echo(f"  {reason.customers:,} customers: {reason.reason}")
+
+
+@click.command()
+@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.option("--label", required=True, help="Column that says whether the customer left.")
+@click.option("--positive", help="The label's word for a customer who left; usually found.")
+@click.option("--id", "id_column", help="Column with the customer's id.")
+@click.option("--revenue", "revenue_column", help="Column with the customer's revenue per month.")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write the model and its card to.",
+)
+@json_option
+def train(
+    source: Path,
+    label: str,
+    positive: str | None,
+    id_column: str | None,
+    revenue_column: str | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Train a model on a labelled CSV, measure it by cross-validation and write its card."""
+    with explained(), progress_bar("training") as progress:
+        from model.train import train as train_model
+
+        schema = train_model(
+            source,
+            label=label,
+            positive=positive,
+            id_column=id_column,
+            revenue_column=revenue_column,
+            out=out,
+            progress=progress,
+        )
+    if as_json:
+        say_json(
+            output=str(out),
+            model=schema.version,
+            metrics=schema.metrics.model_dump(),
+            dropped_columns=schema.training.dropped_columns,
+        )
+        return
+    click.echo(f"{schema.version} is in {out}")
+    say_metrics(schema.metrics)
+    for name, why in schema.training.dropped_columns.items():
+        click.echo(f"left out: {name} ({why})")
+
+
+@click.command()
+@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.option("--label", required=True, help="Column that says whether the customer left.")
+@model_option
+@threads_option
+@json_option
+def evaluate(source: Path, label: str, model_dir: Path, threads: int, as_json: bool) -> None:
+    """Measure a model on labelled customers."""
+    with explained(), progress_bar("evaluating") as progress:
+        from model.evaluate import evaluate as evaluate_model
+
+        model = load(model_dir)
+        evaluation = evaluate_model(
+            source, label, model, threads=threads, progress=lambda _, fraction: progress(fraction)
+        )
+    if as_json:
+        say_json(
+            model=model.version,
+            metrics=evaluation.metrics.model_dump(),
+            rows_failed=evaluation.rows_failed,
+            trained_on_it=evaluation.trained_on_it,
+        )
+        return
+    click.echo(f"{model.version} on {source}")
+    say_metrics(evaluation.metrics)
+    if evaluation.rows_failed:
+        click.echo(f"{evaluation.rows_failed:,} rows could not be scored and are not counted")
+    if evaluation.trained_on_it:
+        click.echo("The model was trained on this file, which flatters it: see its card instead.")
+
+
+@click.command()
+@click.option("-n", "--rows", type=click.IntRange(min=1), required=True, help="Customers to make.")
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; without it standard output.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other rows.")
+@json_option
+def sample(rows: int, out: Path | None, seed: int, as_json: bool) -> None:
+    """Make a realistic customer file."""
+    from model.sample import sample as write_sample
+
+    if out is None:
+        write_sample(rows, seed, sys.stdout.buffer, lambda _: None)
+        return
+    with explained(), progress_bar("sampling") as progress, out.open("wb") as file:
+        write_sample(rows, seed, file, progress)
+    if as_json:
+        say_json(output=str(out), rows=rows, seed=seed)
+    else:
+        click.echo(f"{rows:,} customers are in {out}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what went wrong into words and an exit code: 2 what was given is wrong, 1 else."""
+    try:
+        yield
+    except BadCustomerFile as exc:
+        raise click.UsageError(f"{exc.failure.message} {exc.failure.hint}") from exc
+    except BadArtifact as exc:
+        raise click.UsageError(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(str(exc)) from exc
+
+
+@contextmanager
+def progress_bar(doing: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar on standard error if that is a terminal; yields what moves it, in [0, 1]."""
+    with click.progressbar(
+        length=PROGRESS_STEPS, label=doing, file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        yield lambda fraction: bar.update(round(fraction * PROGRESS_STEPS) - bar.pos)
+
+
+def say_json(**content: object) -> None:
+    """Print what a command did for a program."""
+    click.echo(json.dumps(content, indent=1))
+
+
+def say_metrics(metrics: Metrics) -> None:
+    """Print how good a model is."""
+    click.echo(f"rows                     {metrics.rows:,}")
+    click.echo(f"accuracy                 {metrics.accuracy:.4f}")
+    click.echo(f"AUC                      {metrics.auc:.4f}")
+    click.echo(f"log loss                 {metrics.log_loss:.4f}")
+    click.echo(f"Brier score              {metrics.brier:.4f}")
+    click.echo(f"calibration error (ECE)  {metrics.ece:.4f}")
+    click.echo(f"left, of the top tenth   {metrics.top_decile_precision:.1%}")

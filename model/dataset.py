@@ -1,0 +1,197 @@
+"""A labelled CSV as something to train on: which columns are features, and of what kind.
+
+Nothing here looks at the label to choose or to encode a feature, so it may see all rows without
+telling a fold what the others know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model.artifact import Column
+from model.features import encode, numbers
+from predictions.customer_file import open_customer_file
+from predictions.errors import BadCustomerFile
+from predictions.record import Failure
+
+BLOCK_ROWS = 50_000
+MIN_ROWS = 100
+MIN_ROWS_PER_CLASS = 20
+"""Fewer leave folds with a handful of one class, and figures that mean nothing."""
+MAX_CATEGORIES = 200
+"""More are names or codes, not categories: each has too few rows to learn from."""
+POSITIVE_WORDS = ("yes", "true", "1", "churned", "left")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Features and label, ready to train on."""
+
+    columns: tuple[Column, ...]
+    matrix: NDArray[np.float32]
+    """(n_rows, n_columns), as `encode` makes it."""
+    left: NDArray[np.bool_]
+    """(n_rows,): whether the label is the positive one."""
+    positive: str
+    negative: str
+    dropped_columns: dict[str, str]
+    """Column and why it is not a feature."""
+    duplicate_rows: int
+    unlabelled_rows: int
+    sha256: str
+    """Of the file."""
+
+
+def read_dataset(
+    path: Path,
+    *,
+    label: str,
+    positive: str | None,
+    id_column: str | None,
+    revenue_column: str | None,
+) -> Dataset:
+    """Read a labelled CSV. Rows that are exact duplicates or have no label are left out.
+
+    positive: the label's word for a customer who left; None to find it among the usual ones.
+    Raises BadCustomerFile when it cannot be trained on.
+    """
+    named = [name for name in (label, id_column, revenue_column) if name is not None]
+    everything = read_table(path, named)
+    unique = everything.drop_duplicates()
+    table = unique[unique[label] != ""].reset_index(drop=True)
+    if revenue_column is not None:
+        _check_revenue(table, revenue_column)
+    positive, negative = _classes(table[label], positive)
+    left = (table[label] == positive).to_numpy(dtype=np.bool_)
+    if min(left.sum(), (~left).sum()) < MIN_ROWS_PER_CLASS or len(left) < MIN_ROWS:
+        raise _bad(
+            "too-few-rows",
+            f"{len(left)} labelled rows, {left.sum()} of them {positive}: too few to learn from.",
+            f"At least {MIN_ROWS} rows are needed, and {MIN_ROWS_PER_CLASS} of either class.",
+        )
+    columns, dropped = _columns(table.drop(columns=[label, *([id_column] if id_column else [])]))
+    cells = {column.name: table[column.name].tolist() for column in columns}
+    return Dataset(
+        columns=columns,
+        matrix=encode(columns, cells).matrix,
+        left=left,
+        positive=positive,
+        negative=negative,
+        dropped_columns=dropped,
+        duplicate_rows=len(everything) - len(unique),
+        unlabelled_rows=len(unique) - len(table),
+        sha256=sha256_of(path),
+    )
+
+
+def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Read a whole CSV as trimmed text; a blank cell is an empty string."""
+    blocks = []
+    with open_customer_file(path, needed) as customers:
+        for block in customers.blocks(BLOCK_ROWS):
+            for index, problem in block.errors.items():
+                row = block.first_row + index
+                raise _bad(
+                    "ragged-row", f"Row {row}: {problem}.", "Correct the row or take it out.", row
+                )
+            trimmed = {
+                name: [cell.strip() for cell in cells]
+                for name, cells in block.columns.items()
+                if name
+            }
+            blocks.append(pd.DataFrame(trimmed, dtype="str"))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
+    """Return the words for who left and who stayed."""
+    found = labels.value_counts().index.tolist()
+    there = ", ".join(f"“{word}”" for word in found[:10])
+    if len(found) < 2:
+        raise _bad(
+            "one-class",
+            f"The label is {there or 'blank'} in every row.",
+            "Train on customers of whom some left and some stayed.",
+            column=str(labels.name),
+        )
+    if positive is None:
+        usual = [word for word in found if word.lower() in POSITIVE_WORDS]
+        if len(usual) != 1:
+            raise _bad(
+                "unclear-positive",
+                f"Which label means that a customer left? The column has {there}.",
+                "Say it with --positive.",
+                column=str(labels.name),
+            )
+        positive = usual[0]
+    if positive not in found:
+        raise _bad(
+            "positive-not-found",
+            f"No row has the label “{positive}”. The column has {there}.",
+            "Name one of these with --positive.",
+            column=str(labels.name),
+        )
+    others = [word for word in found if word != positive]
+    return positive, others[0] if len(others) == 1 else f"not {positive}"
+
+
+def _columns(table: pd.DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:
+    columns = []
+    dropped = {}
+    for name in table:
+        found = _column(str(name), table[name])
+        if isinstance(found, Column):
+            columns.append(found)
+        else:
+            dropped[str(name)] = found
+    if not columns:
+        raise _bad("no-features", "No column is left to learn from.", f"Left out: {dropped}.")
+    return tuple(columns), dropped
+
+
+def _column(name: str, cells: pd.Series[str]) -> Column | str:
+    """Tell what a column is, or why it is no feature."""
+    if cells.nunique() == 1:
+        return "the same in every row"
+    filled = cells[cells != ""]
+    distinct = filled.nunique()
+    values, wrong = numbers(name, filled.tolist())
+    if not wrong:
+        if distinct == len(cells) and bool((values == np.floor(values)).all()):
+            return "looks like an id: another whole number in every row"
+        return Column(name=name, kind="numeric", average=float(f"{values.mean():.4g}"))
+    if distinct > len(filled) / 2:
+        return "looks like an id or free text: most rows have a value of their own"
+    if distinct > MAX_CATEGORIES:
+        return f"{distinct} different texts, more than {MAX_CATEGORIES}"
+    return Column(name=name, kind="categorical", categories=tuple(sorted(filled.unique())))
+
+
+def _check_revenue(table: pd.DataFrame, revenue_column: str) -> None:
+    _, wrong = numbers(revenue_column, table[revenue_column].tolist())
+    if wrong:
+        raise _bad(
+            "revenue-not-numeric",
+            f"{len(wrong)} rows have no number as revenue, such as {next(iter(wrong.values()))}.",
+            "Name a column of numbers as revenue, or correct it.",
+            column=revenue_column,
+        )
+
+
+def _bad(
+    code: str, message: str, hint: str, row: int | None = None, column: str | None = None
+) -> BadCustomerFile:
+    return BadCustomerFile(Failure(code=code, message=message, hint=hint, row=row, column=column))

@@ -1,0 +1,71 @@
+"""Measures a model on labelled customers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.artifact import Metrics, Model, Schema
+from model.dataset import sha256_of
+from model.metrics import measure
+from model.predict import BLOCK_ROWS
+from model.scoring import score
+from predictions.customer_file import open_customer_file
+from predictions.errors import BadCustomerFile
+from predictions.record import Failure
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model is worth on a file."""
+
+    metrics: Metrics
+    rows_failed: int
+    """Rows that could not be scored. Neither these nor rows without a label are measured."""
+    trained_on_it: bool
+    """The model was trained on this very file: the metrics flatter it."""
+
+
+def evaluate(
+    path: Path, label: str, model: Model, *, threads: int, progress: Callable[[int, float], None]
+) -> Evaluation:
+    """Compare a model's predictions with the label of a file.
+
+    progress: called after each block with the rows done and the share of bytes read, in [0, 1].
+    Raises BadCustomerFile when the file cannot be scored or its label is not the model's.
+    """
+    schema = model.schema
+    left, probability = [], []
+    rows = rows_failed = 0
+    with open_customer_file(path, [*schema.needed_columns, label]) as customers:
+        for block in customers.blocks(BLOCK_ROWS):
+            scores = score(block, model, None, threads)
+            words = np.array([word.strip() for word in block.columns[label]], dtype=object)
+            measured = scores.scored & (words != "")
+            left.append(words[measured] == schema.positive)
+            probability.append(scores.probability[measured])
+            rows += len(block)
+            rows_failed += len(scores.errors)
+            progress(rows, customers.fraction_read)
+    truth = np.concatenate(left)
+    if truth.all() or not truth.any():
+        raise _one_answer(label, schema)
+    return Evaluation(
+        measure(truth, np.concatenate(probability), schema.threshold),
+        rows_failed,
+        trained_on_it=sha256_of(path) == schema.training.data_sha256,
+    )
+
+
+def _one_answer(label: str, schema: Schema) -> BadCustomerFile:
+    return BadCustomerFile(
+        Failure(
+            code="one-class",
+            message=f"By the column {label} either all customers left or none did.",
+            hint=f"This model expects {schema.positive} for those who left only.",
+            column=label,
+        )
+    )

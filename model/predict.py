@@ -1,0 +1,63 @@
+"""Scores a customer file: one row out for each row in, in order, in a bounded amount of memory."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from model import result
+from model.artifact import Model
+from model.scoring import score
+from model.tally import Tally
+from predictions.customer_file import open_customer_file
+from predictions.record import CustomerAtRisk, Summary
+
+BLOCK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out of a file."""
+
+    rows: int
+    rows_failed: int
+    summary: Summary
+    customers_at_risk: tuple[CustomerAtRisk, ...]
+    """The 20 customers most likely to leave, most likely first; file order on a tie."""
+
+
+def score_file(
+    source: Path,
+    target: Path,
+    model: Model,
+    *,
+    threads: int,
+    progress: Callable[[int, float], None],
+) -> Scored:
+    """Score the customers in `source` and write the result to `target`.
+
+    progress: called after each block with the rows done and the share of bytes read, in [0, 1].
+    Raises BadCustomerFile when the file as a whole cannot be scored; `target` is then as it was.
+    """
+    schema = model.schema
+    tally = Tally(schema)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with (
+            open_customer_file(source, schema.needed_columns) as customers,
+            partial.open("w", encoding="utf-8", newline="") as out,
+        ):
+            id_column = schema.id_column if schema.id_column in customers.header else None
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(result.header(schema, id_column))
+            for block in customers.blocks(BLOCK_ROWS):
+                scores = score(block, model, id_column, threads)
+                writer.writerows(result.rows(schema, scores))
+                tally.add(scores)
+                progress(tally.rows, customers.fraction_read)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Scored(tally.rows, tally.rows_failed, tally.summary(), tuple(tally.customers_at_risk))

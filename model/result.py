@@ -1,0 +1,56 @@
+"""The result file: a row for each customer, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from model.artifact import Schema
+from model.reasons import REASONS
+from model.scoring import PROBABILITY_DIGITS, Scores
+
+ROW_NUMBER = "row"
+"""Name of the first column where the customer file has no id column."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def header(schema: Schema, id_column: str | None) -> list[str]:
+    """Return the names of the result's columns."""
+    return [
+        neutral(id_column or ROW_NUMBER),
+        "churn_probability",
+        "churn_prediction",
+        "risk_band",
+        *(f"reason_{rank}" for rank in range(1, REASONS + 1)),
+        *(["revenue_at_risk"] if schema.revenue_column is not None else []),
+        "error",
+    ]
+
+
+def rows(schema: Schema, scores: Scores) -> Iterator[list[str]]:
+    """Yield a block's rows in the order of the header; a failed row has its id and its error."""
+    labels = [neutral(schema.negative), neutral(schema.positive)]
+    bands = [neutral(band.name) for band in schema.bands]
+    columns = [
+        [neutral(customer) for customer in scores.ids],
+        [f"{p:.{PROBABILITY_DIGITS}f}" for p in scores.probability.tolist()],
+        [labels[positive] for positive in (scores.probability >= schema.threshold).tolist()],
+        [bands[position] for position in scores.band.tolist()],
+        *([neutral(reason) for reason in rank] for rank in scores.reasons),
+    ]
+    if scores.revenue_at_risk is not None:
+        columns.append([_money(amount) for amount in scores.revenue_at_risk.tolist()])
+    for index, (customer, *cells) in enumerate(zip(*columns, strict=True)):
+        error = scores.errors.get(index)
+        if error is None:
+            yield [customer, *cells, ""]
+        else:
+            yield [customer, *[""] * len(cells), neutral(error)]
+
+
+def neutral(text: str) -> str:
+    """Return a text such that no spreadsheet runs it as a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def _money(amount: float) -> str:
+    return "" if amount != amount else f"{amount:.2f}"  # only NaN, no revenue, is not itself

@@ -1,0 +1,76 @@
+"""Adds up a file's scores, block by block: the summary and the customers most likely to leave."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model.artifact import Schema
+from model.reasons import RaisingReasons
+from model.scoring import Scores
+from predictions.record import Band, CustomerAtRisk, Summary
+
+CUSTOMERS_AT_RISK = 20
+TOP_REASONS = 10
+
+
+class Tally:
+    """What the blocks seen so far say together."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.rows = 0
+        self.rows_failed = 0
+        self.customers_at_risk: list[CustomerAtRisk] = []
+        """The customers most likely to leave, most likely first; file order on a tie."""
+        self._probability = 0.0
+        self._positive = 0
+        self._revenue_at_risk = 0.0
+        self._per_band = np.zeros(len(schema.bands), dtype=np.int64)
+        self._reasons = RaisingReasons(schema.columns)
+
+    def add(self, scores: Scores) -> None:
+        """Count one block."""
+        scored = scores.scored
+        self.rows += len(scored)
+        self.rows_failed += len(scores.errors)
+        probability = scores.probability[scored]
+        self._probability += float(probability.sum())
+        self._positive += int((probability >= self._schema.threshold).sum())
+        self._per_band += np.bincount(scores.band[scored], minlength=len(self._per_band))
+        if scores.revenue_at_risk is not None:
+            self._revenue_at_risk += float(np.nansum(scores.revenue_at_risk[scored]))
+        self._reasons.add(scores.features, scores.strongest, scored)
+        self.customers_at_risk = sorted(
+            [*self.customers_at_risk, *self._most_likely(scores)],
+            key=lambda customer: -customer.churn_probability,
+        )[:CUSTOMERS_AT_RISK]
+
+    def summary(self) -> Summary:
+        """Return what the file says as a whole."""
+        known = self._schema.revenue_column is not None
+        return Summary(
+            expected_churners=round(self._probability, 2),
+            predicted_churners=self._positive,
+            revenue_at_risk=round(self._revenue_at_risk, 2) if known else None,
+            bands=tuple(
+                Band(name=band.name, customers=int(customers))
+                for band, customers in zip(self._schema.bands, self._per_band, strict=True)
+            ),
+            top_reasons=self._reasons.most_frequent(TOP_REASONS),
+        )
+
+    def _most_likely(self, scores: Scores) -> list[CustomerAtRisk]:
+        ranked = np.where(scores.scored, scores.probability, -1.0)
+        chosen = np.argsort(-ranked, kind="stable")[:CUSTOMERS_AT_RISK]
+        chosen = chosen[scores.scored[chosen]]
+        return [self._customer(scores, int(row)) for row in chosen]
+
+    def _customer(self, scores: Scores, row: int) -> CustomerAtRisk:
+        money = None if scores.revenue_at_risk is None else float(scores.revenue_at_risk[row])
+        return CustomerAtRisk(
+            id=scores.ids[row],
+            churn_probability=float(scores.probability[row]),
+            risk_band=self._schema.bands[scores.band[row]].name,
+            reasons=tuple(rank[row] for rank in scores.reasons if rank[row]),
+            revenue_at_risk=None if money is None or np.isnan(money) else round(money, 2),
+        )
