@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ulid import ULID
 
 from predictions.record import AccountId, Prediction, PredictionId, utc_now
 
@@ -45,7 +45,7 @@ class Request(BaseModel):
     specversion: Literal["1.0"] = "1.0"
     type: Literal["retainwise.prediction.requested"] = "retainwise.prediction.requested"
     source: str = "/retainwise/predictions"
-    id: str = Field(default_factory=lambda: str(ULID()))
+    id: str = Field(default_factory=lambda: str(uuid4()))
     time: datetime = Field(default_factory=utc_now)
     subject: str
     datacontenttype: Literal["application/json"] = "application/json"

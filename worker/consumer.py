@@ -108,9 +108,7 @@ class Consumer:
             self._queue.delete(received)
             log.info("message_superseded", prediction=prediction_id, found=found)
 
-    def _requeue_in_todays_format(
-        self, received: Received, prediction_ids: tuple[str, ...]
-    ) -> None:
+    def _translate(self, received: Received, prediction_ids: tuple[str, ...]) -> None:
         known = 0
         for prediction_id in prediction_ids:
             try:

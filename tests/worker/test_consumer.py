@@ -1,0 +1,222 @@
+"""What becomes of each kind of message. The job process is played; all else is the real code."""
+
+import json
+
+import pytest
+
+from predictions.record import Band, Failure, ResultFile, Status, Summary, new_id
+from worker.consumer import Consumer
+from worker.job import Broke, Finished, Progress, Refused
+from worker.job_process import Died
+from worker.settings import WorkerSettings
+from worker.shutdown import Shutdown
+
+SUMMARY = Summary(
+    expected_churners=1.0,
+    predicted_churners=1,
+    bands=(Band(name="low", customers=1),),
+    top_reasons=(),
+)
+RESULT = ResultFile(
+    key="results/k/result.csv",
+    summary_key="results/k/summary.json",
+    rows=1,
+    rows_failed=0,
+    model="m",
+)
+BAD = Failure(code="bad", message="It is bad.", hint="Mend it.")
+
+
+class PlayedJobProcess:
+    """Says what it is told to say; None as an event is silence."""
+
+    def __init__(self, *events):
+        self.events = list(events)
+        self.jobs = []
+        self.stopped = False
+
+    def run(self, job):
+        assert job.folder.is_dir()
+        self.jobs.append(job)
+
+    def next_event(self, timeout_s):
+        event = self.events.pop(0)
+        return event() if callable(event) else event
+
+    def stop(self):
+        self.stopped = True
+
+
+@pytest.fixture
+def worker(cloud, monkeypatch, tmp_path):
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    monkeypatch.setenv("MAX_ATTEMPTS", "2")
+
+    def make(*events, shutdown=None):
+        job_process = PlayedJobProcess(*events)
+        consumer = Consumer(
+            WorkerSettings(), cloud.store, cloud.queue, job_process, shutdown or Shutdown(10)
+        )
+        return consumer, job_process
+
+    return make
+
+
+def take(cloud, consumer):
+    received = cloud.queue.receive(wait_s=0)
+    assert received is not None, "no message is there"
+    consumer.process(received)
+
+
+def messages(cloud, url=None):
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = cloud.sqs.get_queue_attributes(
+        QueueUrl=url or cloud.queue_url, AttributeNames=names
+    )["Attributes"]
+    return tuple(int(attributes[name]) for name in names)
+
+
+def queued(cloud):
+    prediction = cloud.submit(b"id\n1\n")
+    cloud.queue.send(prediction)
+    return prediction
+
+
+def now(cloud, prediction):
+    return cloud.store.get(prediction.account, prediction.id)
+
+
+def test_a_finished_job_completes_the_record_and_deletes_the_message(cloud, worker):
+    prediction = queued(cloud)
+    consumer, job_process = worker(Progress(1, 0.5), None, Finished(RESULT, SUMMARY))
+    take(cloud, consumer)
+    done = now(cloud, prediction)
+    assert (done.status, done.result, done.summary) == (Status.COMPLETED, RESULT, SUMMARY)
+    assert messages(cloud) == (0, 0)
+    assert not job_process.jobs[0].folder.exists()
+
+
+def test_a_refused_file_fails_with_its_reason(cloud, worker):
+    prediction = queued(cloud)
+    take(cloud, worker(Refused(BAD))[0])
+    assert now(cloud, prediction).failure == BAD
+    assert messages(cloud) == (0, 0)
+
+
+@pytest.mark.parametrize("end", [Died(-9), Broke("ClientError")], ids=repr)
+def test_a_job_that_dies_gets_another_attempt_and_then_fails(cloud, worker, end):
+    prediction = queued(cloud)
+    take(cloud, worker(end)[0])
+    again = now(cloud, prediction)
+    assert (again.status, again.attempt, again.crashes) == (Status.QUEUED, 2, 1)
+    assert messages(cloud) == (1, 0)
+    take(cloud, worker(end)[0])
+    assert now(cloud, prediction).failure.code == "attempts-used-up"
+    assert messages(cloud) == (0, 0)
+
+
+def test_a_person_may_retry_after_the_last_attempt(cloud, worker):
+    prediction = queued(cloud)
+    for _ in range(2):
+        take(cloud, worker(Died(-9))[0])
+    cloud.queue.send(cloud.store.requeue(prediction.account, prediction.id))
+    take(cloud, worker(Died(-9))[0])
+    assert now(cloud, prediction).status is Status.QUEUED
+    take(cloud, worker(Finished(RESULT, SUMMARY))[0])
+    assert now(cloud, prediction).status is Status.COMPLETED
+
+
+def test_a_superseded_worker_commits_nothing_and_leaves_the_message(cloud, worker):
+    prediction = queued(cloud)
+
+    def meanwhile():
+        record = now(cloud, prediction)
+        from predictions.sweeper import claim_of
+
+        cloud.store.put_back(claim_of(record))
+        return Finished(RESULT, SUMMARY)
+
+    take(cloud, worker(meanwhile)[0])
+    assert now(cloud, prediction).status is Status.QUEUED
+    assert messages(cloud) == (0, 1)
+
+
+def test_the_second_message_of_a_finished_prediction_starts_nothing(cloud, worker):
+    prediction = queued(cloud)
+    cloud.queue.send(prediction)
+    take(cloud, worker(Finished(RESULT, SUMMARY))[0])
+    consumer, job_process = worker()
+    take(cloud, consumer)
+    assert job_process.jobs == []
+    assert messages(cloud) == (0, 0)
+
+
+def test_the_message_of_a_running_job_is_kept_for_later(cloud, worker):
+    prediction = queued(cloud)
+    cloud.store.claim(prediction.account, prediction.id, 1, "another")
+    take(cloud, worker()[0])
+    assert now(cloud, prediction).owner == "another"
+    assert messages(cloud) == (0, 1)
+
+
+def test_the_message_of_a_deleted_prediction_is_deleted(cloud, worker):
+    prediction = queued(cloud)
+    cloud.store.delete(prediction.account, prediction.id, erase_after_s=0)
+    take(cloud, worker()[0])
+    assert messages(cloud) == (0, 0)
+
+
+@pytest.mark.parametrize("spelling", ["prediction_id", "predictionId", "id", "s3_key"])
+def test_an_older_message_becomes_todays_and_the_prediction_finishes(cloud, worker, spelling):
+    prediction = cloud.submit(b"id\n1\n")
+    value = prediction.input.key if spelling == "s3_key" else prediction.id
+    cloud.sqs.send_message(
+        QueueUrl=cloud.queue_url, MessageBody=json.dumps({spelling: value, "user": 3})
+    )
+    take(cloud, worker()[0])
+    assert messages(cloud) == (1, 0)
+    take(cloud, worker(Finished(RESULT, SUMMARY))[0])
+    assert now(cloud, prediction).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "body", ["garbage", "{}", json.dumps({"prediction_id": new_id()})], ids=["text", "empty", "id"]
+)
+def test_a_message_that_names_nothing_goes_to_the_dead_letters_with_a_reason(cloud, worker, body):
+    cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody=body)
+    take(cloud, worker()[0])
+    assert messages(cloud) == (0, 0)
+    dead = cloud.sqs.receive_message(QueueUrl=cloud.dlq_url, MessageAttributeNames=["reason"])
+    [letter] = dead["Messages"]
+    assert letter["Body"] == body
+    assert letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_a_stop_hands_the_job_back_without_costing_an_attempt(cloud, worker):
+    prediction = queued(cloud)
+    shutdown = Shutdown(0)
+    consumer, job_process = worker(Progress(1, 0.5), lambda: shutdown.request(), shutdown=shutdown)
+    take(cloud, consumer)
+    assert job_process.stopped
+    back = now(cloud, prediction)
+    assert (back.status, back.attempt, back.crashes) == (Status.QUEUED, 1, 0)
+    assert messages(cloud) == (1, 0)
+
+
+def test_a_message_of_the_last_poll_is_handed_back(cloud, worker, monkeypatch):
+    prediction = queued(cloud)
+    shutdown = Shutdown(10)
+    consumer, job_process = worker(shutdown=shutdown)
+    receive = cloud.queue.receive
+
+    def stop_while_polling(*, wait_s):
+        shutdown.request()
+        return receive(wait_s=0)
+
+    monkeypatch.setattr(cloud.queue, "receive", stop_while_polling)
+    consumer.run()
+    assert job_process.jobs == []
+    assert now(cloud, prediction).status is Status.QUEUED
+    assert messages(cloud) == (1, 0)

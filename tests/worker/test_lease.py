@@ -1,0 +1,86 @@
+"""When a lease is renewed, and what ends it."""
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError
+
+from predictions.errors import LeaseLost
+from predictions.sweeper import claim_of
+from worker.lease import Lease
+
+LEASE_S = 30
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def held(cloud, clock):
+    """Give a lease on a claimed prediction whose message is in flight to us."""
+    prediction = cloud.submit(b"id\n1\n")
+    cloud.queue.send(prediction)
+    received = cloud.queue.receive(wait_s=0)
+    claimed = cloud.store.claim(prediction.account, prediction.id, 1, "me")
+    return Lease(
+        cloud.store, cloud.queue, claim_of(claimed), received, lease_s=LEASE_S, clock=clock
+    )
+
+
+def beat(cloud, held):
+    return cloud.store.get(held.claim.account, held.claim.id).beat
+
+
+def test_it_is_renewed_at_a_third_of_its_length(cloud, clock, held):
+    for clock.now, expected in ((9.9, 0), (10, 1), (19.9, 1), (20, 2), (35, 3)):
+        held.keep(0, 0.0)
+        assert beat(cloud, held) == expected
+
+
+def test_progress_is_shown_once_a_second(cloud, clock, held):
+    for clock.now, done in ((0.5, 0.1), (1.0, 0.2), (1.5, 0.3), (2.0, 0.4)):
+        held.keep(int(done * 10), done)
+    assert beat(cloud, held) == 2
+    assert cloud.store.get(held.claim.account, held.claim.id).rows_done == 4
+
+
+def test_the_message_stays_invisible_with_it(cloud, clock, held, monkeypatch):
+    extended = []
+    monkeypatch.setattr(cloud.queue, "extend", lambda received, s: extended.append((clock.now, s)))
+    for second in range(31):
+        clock.now = second
+        held.keep(second, second / 31)
+    assert extended == [(10, LEASE_S), (20, LEASE_S), (30, LEASE_S)]
+
+
+def test_a_superseded_claim_ends_it(cloud, clock, held):
+    cloud.store.put_back(held.claim)
+    clock.now = 10
+    with pytest.raises(LeaseLost, match="QUEUED attempt 2"):
+        held.keep(0, 0.0)
+
+
+def test_deletion_ends_it(cloud, clock, held):
+    cloud.store.delete(held.claim.account, held.claim.id, erase_after_s=0)
+    clock.now = 10
+    with pytest.raises(LeaseLost, match="deleted"):
+        held.keep(0, 0.0)
+
+
+def test_silence_of_the_table_ends_it_after_its_whole_length(clock, cloud, held, monkeypatch):
+    def no_answer(*_, **__):
+        raise ConnectTimeoutError(endpoint_url="table")
+
+    monkeypatch.setattr(cloud.store, "renew", no_answer)
+    for clock.now in (10, 20):
+        held.keep(0, 0.0)
+    clock.now = LEASE_S
+    with pytest.raises(LeaseLost, match="no answer"):
+        held.keep(0, 0.0)
