@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,18 @@ _NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
 
 def init_app(app: Flask) -> None:
     """Make the filters known to the templates."""
-    filters: tuple[Callable[..., str], ...] = (count, percent, money, size, moment, duration)
+    filters: tuple[Callable[..., str], ...] = (
+        count,
+        percent,
+        money,
+        size,
+        moment,
+        duration,
+        prose,
+    )
     for function in filters:
         app.add_template_filter(function)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
 def count(value: float | None) -> str:
@@ -67,3 +77,12 @@ def duration(value: timedelta) -> str:
         return f"{minutes}{_NBSP}min {rest}{_NBSP}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}{_NBSP}h {minutes}{_NBSP}min"
+
+
+def prose(text: str) -> Markup:
+    """Show what stands between backticks as code. Everything is escaped."""
+    code = Markup("<code>{}</code>")
+    pieces = re.split(r"`([^`]+)`", text)  # every second one stood between backticks
+    return Markup("").join(
+        code.format(piece) if position % 2 else piece for position, piece in enumerate(pieces)
+    )

@@ -20,6 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from app.filters import size
 from app.problems import Problem
 
 if TYPE_CHECKING:
@@ -227,10 +228,10 @@ class _Chunks(io.RawIOBase):
         if not self._rest:
             self._rest = memoryview(next(self._chunks, b""))
         target = memoryview(buffer)
-        size = min(len(target), len(self._rest))
-        target[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+        taken = min(len(target), len(self._rest))
+        target[:taken] = self._rest[:taken]
+        self._rest = self._rest[taken:]
+        return taken
 
 
 def _clean(name: str) -> str:
@@ -242,8 +243,9 @@ def _clean(name: str) -> str:
 
 
 def _too_large(max_bytes: int) -> Problem:
-    limit = f"{max_bytes / 2**20:,.0f} MiB" if max_bytes >= 2**20 else f"{max_bytes:,} bytes"
-    return Problem("file-too-large", f"A file may have {limit} at most. Split it and send parts.")
+    return Problem(
+        "file-too-large", f"A file may have {size(max_bytes)} at most. Split it and send the parts."
+    )
 
 
 def _incomplete() -> Problem:
