@@ -1,0 +1,150 @@
+"""Makes the local cloud what the program declares: what `pulumi up` is to AWS.
+
+It keeps no state of its own. A resource is found by its name, or by its tags where AWS gives it
+none; what differs is changed. What carries this stack's tag and is no longer declared is deleted,
+unless it was protected. What does not carry the tag is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from localcloud.kinds import all_kinds
+from localcloud.kinds.base import (
+    NAME_TAG,
+    PROTECT_TAG,
+    STACK_TAG,
+    Clients,
+    Found,
+    Kind,
+    Unapplicable,
+)
+from localcloud.program import Declared, run_program
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task definition says about its one container."""
+
+    service: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    role_arn: str
+    stop_timeout_s: int
+
+
+@dataclass
+class Applied:
+    """What the program declares to be run, and what had to be done."""
+
+    tasks: list[Task] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def apply(
+    session: boto3.Session,
+    endpoint: str,
+    stack: str,
+    config: Mapping[str, Any] | None = None,
+) -> Applied:
+    """Apply the program as `stack` to the cloud at `endpoint`.
+
+    `config` replaces the stack's own file. Raises pulumi.RunError for a wrong setting, Unapplicable
+    for what cannot be changed, and the SDK's errors.
+    """
+    provider = _LocalProvider(Clients(session, endpoint), stack)
+    run_program(provider, stack, config)
+    provider.delete_the_rest()
+    return provider.applied
+
+
+class _LocalProvider:
+    """Stands where the AWS provider stands in a real run; called from several threads."""
+
+    def __init__(self, clients: Clients, stack: str) -> None:
+        self._clients = clients
+        self._stack = stack
+        self._kinds = all_kinds(clients, stack)
+        self._declared: set[tuple[str, str]] = set()
+        self.applied = Applied()
+
+    def resource(self, declared: Declared) -> tuple[str, Mapping[str, Any]]:
+        """See Provider."""
+        kind = self._kinds.get(declared.type)
+        if kind is None:
+            raise Unapplicable(f"the local cloud does not know {declared.type} ({declared.name})")
+        found = self._converge(kind, declared)
+        self._declared.add((kind.type, found.id))
+        if declared.type == "aws:ecs/taskDefinition:TaskDefinition":
+            self.applied.tasks.append(_task(declared.inputs))
+        return found.id, found.outputs
+
+    def invoke(self, function: str) -> Mapping[str, Any]:
+        """See Provider."""
+        match function:
+            case "aws:index/getCallerIdentity:getCallerIdentity":
+                return {"accountId": self._clients.sts.get_caller_identity()["Account"]}
+            case "aws:index/getRegion:getRegion":
+                return {"region": self._clients.s3.meta.region_name}
+        raise Unapplicable(f"the local cloud does not know {function}")
+
+    def _converge(self, kind: Kind, declared: Declared) -> Found:
+        tags = {
+            **declared.inputs.get("tags", {}),
+            STACK_TAG: self._stack,
+            NAME_TAG: declared.name,
+            PROTECT_TAG: "yes" if declared.protect else "no",
+        }
+        wanted = kind.wanted(declared.inputs)
+        found = kind.find(declared.name, declared.inputs)
+        if found is None:
+            kind.create(declared.inputs, tags)
+            self._note("created", declared)
+            found = _must(kind.find(declared.name, declared.inputs), declared)
+        elif found.tags and not tags.items() <= found.tags.items():
+            kind.tag(found, tags)
+            self._note("tagged", declared)
+        differing = {k: v for k, v in wanted.items() if found.properties.get(k) != v}
+        if differing:
+            kind.change(found, differing)
+            self._note(f"changed ({', '.join(sorted(differing))})", declared)
+            found = _must(kind.find(declared.name, declared.inputs), declared)
+        return found
+
+    def delete_the_rest(self) -> None:
+        """Delete what carries the stack's tag and was not declared this time."""
+        for kind in self._kinds.values():
+            for found in [*kind.owned()]:
+                if (kind.type, found.id) in self._declared:
+                    continue
+                if found.tags.get(PROTECT_TAG) == "yes":
+                    self.applied.kept.append(found.id)
+                    continue
+                kind.delete(found)
+                self.applied.changes.append(f"deleted {found.id}")
+
+    def _note(self, what: str, declared: Declared) -> None:
+        self.applied.changes.append(f"{what} {declared.type} {declared.name}")
+
+
+def _must(found: Found | None, declared: Declared) -> Found:
+    if found is None:
+        raise Unapplicable(f"{declared.type} {declared.name} is not there after it was made")
+    return found
+
+
+def _task(inputs: Mapping[str, Any]) -> Task:
+    [container] = json.loads(inputs["containerDefinitions"])
+    return Task(
+        service=container["name"],
+        command=tuple(container["command"]),
+        environment={one["name"]: one["value"] for one in container["environment"]},
+        role_arn=inputs["taskRoleArn"],
+        stop_timeout_s=container["stopTimeout"],
+    )

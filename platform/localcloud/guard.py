@@ -1,0 +1,67 @@
+"""Stands between the network and the emulator: keeps browsers out, notices what changes.
+
+To the emulator any 12-digit access key is root, so a page that a person visits could otherwise
+read everything in it. A browser always says that it is one; an SDK never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_READING = (b"Get", b"List", b"Describe", b"Query", b"Scan", b"BatchGet")
+
+
+class Guard:
+    """An ASGI application in front of the emulator's own.
+
+    `changed` is set by every request that may have changed something; whoever saves clears it.
+    """
+
+    def __init__(self, app: App, port: int) -> None:
+        self._app = app
+        self._hosts = {b"127.0.0.1:%d" % port, b"localhost:%d" % port}
+        self.changed = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        # The host is checked too: a name of the page's own may resolve to this address.
+        if _from_a_browser(headers) or headers.get(b"host") not in self._hosts:
+            await _refuse(send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.changed |= not _only_reads(scope["method"], headers)
+
+
+def _from_a_browser(headers: dict[bytes, bytes]) -> bool:
+    return b"origin" in headers or any(name.startswith(b"sec-fetch-") for name in headers)
+
+
+def _only_reads(method: str, headers: dict[bytes, bytes]) -> bool:
+    if method in ("GET", "HEAD"):
+        return True
+    operation = headers.get(b"x-amz-target", b"").rpartition(b".")[2]
+    return operation.startswith(_READING)
+
+
+async def _refuse(send: Send) -> None:
+    body = b"The local cloud answers AWS SDKs on this machine, never a browser.\n"
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 403,
+            "headers": [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,126 @@
+"""Runs the Pulumi program in this process, without Pulumi's engine and without its state.
+
+Pulumi's own test double of the engine hands each declared resource to a `Provider`, which answers
+with what the resource turned into: `apply` makes it so in the local cloud, tests only record it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pulumi
+import pulumi.runtime
+import yaml
+from pulumi.runtime import mocks, settings, stack
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+_PROGRAM = CHECKOUT / "platform" / "__main__.py"
+_PROJECT = "retainwise"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A resource as the program declares it; `inputs` are named as the AWS provider does."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    protect: bool
+
+
+class Provider(Protocol):
+    """What stands where the AWS provider stands in a real run."""
+
+    def resource(self, declared: Declared) -> tuple[str, Mapping[str, Any]]:
+        """Return the id and the outputs of a declared resource."""
+        ...
+
+    def invoke(self, function: str) -> Mapping[str, Any]:
+        """Answer a function of the provider, such as aws:index/getRegion:getRegion."""
+        ...
+
+
+def stack_config(stack_name: str) -> dict[str, Any]:
+    """Read `Pulumi.<stack>.yaml`: its keys with their values."""
+    document = yaml.safe_load((CHECKOUT / f"Pulumi.{stack_name}.yaml").read_text("utf-8"))
+    config: dict[str, Any] = document["config"]
+    return config
+
+
+def run_program(
+    provider: Provider, stack_name: str, config: Mapping[str, Any] | None = None
+) -> None:
+    """Run `platform/__main__.py` as one stack; what the provider or the program raises comes out.
+
+    `config` replaces the stack's own file.
+    """
+    if config is None:
+        config = stack_config(stack_name)
+    # Pulumi keeps a run's settings in context variables; a copy lets runs follow one another.
+    contextvars.copy_context().run(asyncio.run, _run(provider, stack_name, config))
+
+
+async def _run(provider: Provider, stack_name: str, config: Mapping[str, Any]) -> None:
+    adapter = _Adapter(provider)
+    pulumi.runtime.set_mocks(adapter, project=_PROJECT, stack=stack_name, monitor=_Monitor(adapter))
+    settings.set_root_resource(None)  # set_mocks leaves a finished stack behind
+    pulumi.runtime.set_all_config(
+        {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in config.items()
+        }
+    )
+    await stack.run_in_stack(_execute_program)
+
+
+def _execute_program() -> None:
+    runpy.run_path(str(_PROGRAM), run_name="__main__")
+
+
+class _Monitor(mocks.MockMonitor):
+    """Pulumi's double, which says everything about a resource except whether it is protected."""
+
+    def __init__(self, adapter: _Adapter) -> None:
+        super().__init__(adapter)
+        self._adapter = adapter
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
+        self._adapter.protect[request.type, request.name] = request.protect
+        return super().RegisterResource(request)
+
+
+class _Adapter(mocks.Mocks):
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.protect: dict[tuple[str, str], bool] = {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        if not args.custom:
+            return "", {}
+        protect = self.protect[args.typ, args.name]
+        resource_id, outputs = self._provider.resource(
+            Declared(args.typ, args.name, _whole(args.inputs), protect)
+        )
+        return resource_id, {**args.inputs, **outputs}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        return dict(self._provider.invoke(args.token))
+
+
+def _whole(value: Any) -> Any:
+    """Numbers travel as floats; AWS wants those that are whole as integers."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _whole(one) for key, one in value.items()}
+        case list():
+            return [_whole(one) for one in value]
+    return value
