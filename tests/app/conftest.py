@@ -1,4 +1,4 @@
-"""The application over the emulated cloud, and how a browser or a program would speak to it."""
+"""The application over the emulated cloud."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app.settings import WebSettings
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+    from memory_cloud import Cloud
 
-    from tests.conftest import Cloud  # only a name: nothing is imported
+MAX_UPLOAD_BYTES = 300_000
 
 
 @pytest.fixture
 def settings(cloud: Cloud) -> WebSettings:
-    return WebSettings.model_validate(
-        {name.lower(): value for name, value in cloud.environment().items()}
-    )
+    environment = {name.lower(): value for name, value in cloud.environment().items()}
+    return WebSettings.model_validate(environment | {"max_upload_bytes": MAX_UPLOAD_BYTES})
 
 
 @pytest.fixture
