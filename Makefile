@@ -46,7 +46,7 @@ test: check ## everything CI asks for
 	@$(BIN)/python -m pytest
 
 bench: install ## speed and memory, measured on this machine
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/support/bench.py
 
 # The constraint keeps one version of a package across all locks. No address of an index goes in.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,17 @@
+"""The running product, shared by the tests of a module."""
+
+from __future__ import annotations
+
+import pytest
+from product import Product
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory):
+    """Start the product in an empty data directory; stop it and see that all of it is gone."""
+    product = Product(tmp_path_factory.mktemp("product") / "local")
+    product.start()
+    yield product
+    processes = product.processes()
+    assert product.stop() == 0, product.said()
+    assert not [p for p in processes if p.is_running() and p.status() != "zombie"]

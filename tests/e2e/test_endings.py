@@ -1,0 +1,112 @@
+"""Stops, restarts and kills: whatever ends, the prediction completes, once."""
+
+from __future__ import annotations
+
+import csv
+import signal
+
+import pytest
+from product import TELCO, Product, wait_for
+
+pytestmark = pytest.mark.timeout(300)
+FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
+ROWS = 7043 * 20
+
+
+@pytest.fixture(scope="module")
+def big_file(tmp_path_factory):
+    """Give a file that takes some seconds: the Telco customers, twenty times."""
+    path = tmp_path_factory.mktemp("files") / "big.csv"
+    header, rows = TELCO.read_bytes().split(b"\n", 1)
+    path.write_bytes(header + b"\n" + rows * (ROWS // 7043))
+    return path
+
+
+def assert_completed_once(product, prediction_id):
+    done = product.wait_until(prediction_id, "COMPLETED", timeout_s=120)
+    assert done["rows"] == ROWS
+    ids = [row["customerID"] for row in product.result(prediction_id)]
+    with TELCO.open(newline="") as file:
+        assert ids == [row["customerID"] for row in csv.DictReader(file)] * (ROWS // 7043)
+    completions = (product.data_dir / "log" / "worker.log").read_text().splitlines()
+    mine = [line for line in completions if '"job_completed"' in line and prediction_id in line]
+    assert len(mine) == 1, mine
+    return done
+
+
+@pytest.mark.parametrize(
+    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
+)
+def test_its_job_process_is_killed(product, big_file, fraction):
+    prediction_id = product.upload(big_file)
+    product.wait_for_progress(prediction_id, fraction)
+    product.job_process().kill()
+    assert assert_completed_once(product, prediction_id)["attempt"] == 2
+
+
+@pytest.mark.parametrize(
+    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
+)
+def test_its_worker_is_killed(product, big_file, fraction):
+    prediction_id = product.upload(big_file)
+    product.wait_for_progress(prediction_id, fraction)
+    worker, job_process = product.worker(), product.job_process()
+    worker.kill()
+    wait_for(lambda: not alive(job_process), timeout_s=1, what="the orphaned job process is gone")
+    assert assert_completed_once(product, prediction_id)["attempt"] == 2
+
+
+@pytest.mark.parametrize(
+    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
+)
+def test_everything_is_killed(tmp_path, big_file, fraction):
+    product = Product(tmp_path / "local")
+    product.start()
+    prediction_id = product.upload(big_file)
+    product.wait_for_progress(prediction_id, fraction)
+    processes = product.processes()
+    product.kill_everything()
+    wait_for(lambda: not any(map(alive, processes)), timeout_s=5, what="all of it is gone")
+    product.start()
+    assert_completed_once(product, prediction_id)
+    assert product.stop() == 0
+
+
+def test_a_second_start_finds_yesterdays_predictions_and_files(tmp_path):
+    product = Product(tmp_path / "local")
+    product.start()
+    prediction_id = product.upload(TELCO)
+    product.wait_until(prediction_id, "COMPLETED")
+    before = product.result(prediction_id)
+    assert product.stop() == 0
+    assert not (product.data_dir / "env").exists()
+    product.start()
+    assert product.show(prediction_id)["status"] == "COMPLETED"
+    assert product.result(prediction_id) == before
+    assert product.stop() == 0
+
+
+def test_ctrl_c_lets_the_job_finish(tmp_path, big_file):
+    product = Product(tmp_path / "local")
+    product.start()
+    prediction_id = product.upload(big_file)
+    product.wait_for_progress(prediction_id, 0.1)
+    assert product.stop() == 0
+    product.start()
+    assert product.show(prediction_id)["status"] == "COMPLETED"
+    assert product.stop() == 0
+
+
+def test_nothing_outlives_a_killed_up(tmp_path):
+    product = Product(tmp_path / "local")
+    product.start()
+    processes = product.processes()
+    product.process.send_signal(signal.SIGKILL)
+    product.process.wait()
+    wait_for(lambda: not any(map(alive, processes)), timeout_s=15, what="its children are gone")
+    product.start()
+    assert product.stop() == 0
+
+
+def alive(process):
+    return process.is_running() and process.status() != "zombie"

@@ -1,0 +1,149 @@
+"""The main job on real input: upload, queue, worker, result."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import boto3
+import pytest
+from product import TELCO, wait_for
+
+from predictions.files import Files
+from predictions.record import new_id
+from predictions.store import Store
+
+pytestmark = pytest.mark.timeout(300)
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def telco_ids():
+    with TELCO.open(newline="") as file:
+        return [row["customerID"] for row in csv.DictReader(file)]
+
+
+class Joined:
+    """The running product's cloud, joined through its environment file, as a script would."""
+
+    def __init__(self, product):
+        self.env = product.environment()
+        session = boto3.Session(
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=self.env.get("AWS_SESSION_TOKEN"),
+            region_name=self.env["AWS_REGION"],
+        )
+        endpoint = self.env["AWS_ENDPOINT_URL"]
+        self.s3 = session.client("s3", endpoint_url=endpoint)
+        self.sqs = session.client("sqs", endpoint_url=endpoint)
+        table = session.resource("dynamodb", endpoint_url=endpoint).Table(
+            self.env["PREDICTIONS_TABLE"]
+        )
+        self.store = Store(table, resend_after_s=1)
+        self.files = Files(
+            self.s3,
+            uploads_bucket=self.env["UPLOADS_BUCKET"],
+            results_bucket=self.env["RESULTS_BUCKET"],
+        )
+
+    def queued_without_a_message(self):
+        """Leave a record QUEUED, as the first version left them: nobody sent what we understand."""
+        prediction_id = new_id()
+        with TELCO.open("rb") as file:
+            uploaded = self.files.put_upload("demo", prediction_id, file, name="telco.csv")
+        return self.store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
+
+    def send(self, body):
+        self.sqs.send_message(QueueUrl=self.env["PREDICTIONS_QUEUE_URL"], MessageBody=body)
+
+
+@pytest.fixture
+def joined(product):
+    return Joined(product)
+
+
+def assert_result_is_whole(product, prediction_id):
+    rows = product.result(prediction_id)
+    assert [row["customerID"] for row in rows] == telco_ids()
+    assert all(0 <= float(row["churn_probability"]) <= 1 for row in rows)
+    assert all(row["reason_1"] and row["reason_2"] and row["reason_3"] for row in rows)
+    assert not any(row["error"] for row in rows)
+
+
+def test_upload_through_the_api(product):
+    done = product.wait_until(product.upload(TELCO, name="telco.csv"), "COMPLETED")
+    assert done["rows"] == 7043
+    assert done["rows_failed"] == 0
+    assert done["attempt"] == 1
+    assert 1700 < done["summary"]["expected_churners"] < 2050
+    assert_result_is_whole(product, done["id"])
+
+
+def test_upload_through_the_page(product):
+    with TELCO.open("rb") as file:
+        page = product.http.post(
+            f"{product.url}/predictions", files={"file": ("telco.csv", file, "text/csv")}
+        )
+    assert page.status_code == 200, page.text
+    prediction_id = page.url.rsplit("/", 1)[-1]
+    product.wait_until(prediction_id, "COMPLETED")
+    detail = product.http.get(page.url).text
+    assert "7,043" in detail
+    assert f"/api/predictions/{prediction_id}/result.csv" in detail
+    assert prediction_id in product.http.get(f"{product.url}/predictions").text
+    assert_result_is_whole(product, prediction_id)
+
+
+def test_a_file_that_cannot_be_scored_fails_with_what_and_where(product, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("customerID,gender\n1,Female\n")
+    prediction_id = product.upload(bad)
+    failed = wait_for(
+        lambda: (shown := product.show(prediction_id))["status"] == "FAILED" and shown,
+        timeout_s=30,
+        what="FAILED",
+    )
+    assert failed["error"]["code"] == "missing-columns"
+    assert "Contract" in failed["error"]["message"]
+    assert failed["error"]["hint"]
+    assert (
+        product.http.get(f"{product.url}/api/predictions/{prediction_id}/result.csv").status_code
+        == 409
+    )
+
+
+@pytest.mark.parametrize("spelling", ["prediction_id", "predictionId", "id"])
+def test_an_older_message_finishes(product, joined, spelling):
+    prediction = joined.queued_without_a_message()
+    joined.send(json.dumps({spelling: prediction.id, "s3_key": prediction.input.key}))
+    product.wait_until(prediction.id, "COMPLETED")
+    assert_result_is_whole(product, prediction.id)
+
+
+@pytest.mark.parametrize("body", [None, "{}", "not json", '{"user": 7, "s3_key": "old/key.csv"}'])
+def test_a_record_that_no_message_names_is_found_by_the_sweeper(product, joined, body):
+    prediction = joined.queued_without_a_message()
+    if body is not None:
+        joined.send(body)
+    product.wait_until(prediction.id, "COMPLETED")
+    assert_result_is_whole(product, prediction.id)
+
+
+def test_a_deleted_prediction_is_gone_at_once(product):
+    prediction_id = product.upload(TELCO)
+    product.wait_until(prediction_id, "COMPLETED")
+    address = f"{product.url}/api/predictions/{prediction_id}"
+    assert product.http.delete(address).status_code == 204
+    for path in ("", "/result.csv"):
+        assert product.http.get(address + path).status_code == 404
+    assert product.http.post(f"{address}/retry").status_code == 404
+
+
+def test_the_worker_keeps_xgboost_out_of_its_own_process(product):
+    def libraries(process):
+        return {mapped.path.rsplit("/", 1)[-1] for mapped in process.memory_maps()}
+
+    assert "libxgboost.so" in libraries(product.job_process())
+    assert "libxgboost.so" not in libraries(product.worker())
+    for web in product.running("web"):
+        assert "libxgboost.so" not in libraries(web)
