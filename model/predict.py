@@ -50,7 +50,8 @@ def score_file(
             partial.open("w", encoding="utf-8", newline="") as out,
         ):
             id_column = schema.id_column if schema.id_column in customers.header else None
-            writer = csv.writer(out, lineterminator="\n")
+            # With lines that end in \n alone, Python 3.11 leaves a cell with \r unquoted.
+            writer = csv.writer(out, lineterminator="\r\n")
             writer.writerow(result.header(schema, id_column))
             for block in customers.blocks(BLOCK_ROWS):
                 scores = score(block, model, id_column, threads)

@@ -195,7 +195,7 @@ def _refuse_other_formats(head: bytes) -> None:
 
 
 def _delimiter(head: str, needed: Collection[str]) -> str:
-    """Choose the delimiter that finds most of the needed columns, then most columns at all."""
+    """Choose the delimiter that finds most of the needed columns, then splits the header most."""
 
     def found(delimiter: str) -> tuple[int, int]:
         reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
@@ -203,7 +203,7 @@ def _delimiter(head: str, needed: Collection[str]) -> str:
             header = [name.strip() for name in next(filter(None, reader), [])]
         except csv.Error:
             return (0, 0)
-        return (len(set(needed) & set(header)), len(header))
+        return (len(set(needed) & set(header)), len(header) - 1)
 
     return max(DELIMITERS, key=found)
 

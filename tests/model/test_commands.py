@@ -1,0 +1,155 @@
+"""The commands as a person or a script calls them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from model.artifact import SHIPPED
+from model.commands import evaluate, predict, sample, train
+
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "sample": sample}
+
+
+def call(name: str, *arguments: object) -> Result:
+    result = CliRunner().invoke(COMMANDS[name], [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.fixture
+def source(telco, tmp_path) -> Path:
+    path = tmp_path / "customers.csv"
+    path.write_text("".join(telco.read_text().splitlines(keepends=True)[:101]))
+    return path
+
+
+def test_importing_the_commands_imports_no_heavy_library():
+    program = (
+        "import sys, model.commands;"
+        "print({'xgboost', 'pandas', 'sklearn', 'numpy'} & set(sys.modules) or 'none')"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == "none"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_there(name):
+    result = call(name, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.output
+
+
+def test_predict_writes_beside_the_input_by_default(source):
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert "100 customers scored" in result.stdout
+    assert result.stderr == ""  # no bar: this is no terminal
+    assert len(pd.read_csv(source.with_name("customers.scored.csv"))) == 100
+
+
+def test_predict_prints_json(source, tmp_path):
+    result = call("predict", source, "-o", tmp_path / "out.csv", "--json", "--threads", 2)
+    said = json.loads(result.stdout)
+    assert (said["rows"], said["rows_failed"]) == (100, 0)
+    assert said["output"] == str(tmp_path / "out.csv")
+    assert said["summary"]["bands"][0]["name"] == "Low"
+    assert len(said["customers_at_risk"]) == 20
+
+
+def test_predict_does_not_overwrite_its_input(source, tmp_path):
+    before = source.read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(source)
+    for target in (source, link):
+        result = call("predict", source, "-o", target)
+        assert result.exit_code == 2
+        assert "is the input" in result.stderr
+    assert source.read_bytes() == before
+
+
+def test_a_bad_file_ends_with_2_and_says_what_to_do(source):
+    source.write_text(source.read_text().replace("tenure", "Tenure"))
+    result = call("predict", source)
+    assert result.exit_code == 2
+    assert "A column is missing: tenure (the file has “Tenure”)." in result.stderr
+    assert "Add or rename" in result.stderr
+
+
+def test_a_bad_model_ends_with_2_and_names_the_file(source, tmp_path):
+    folder = shutil.copytree(SHIPPED, tmp_path / "model")
+    (folder / "booster.ubj").write_bytes(b"")
+    result = call("predict", source, "--model", folder)
+    assert result.exit_code == 2
+    assert "booster.ubj: sha256" in result.stderr
+
+
+def test_a_target_that_cannot_be_written_ends_with_1(source, tmp_path):
+    result = call("predict", source, "-o", tmp_path / "no-folder" / "out.csv")
+    assert result.exit_code == 1
+    assert "No such file or directory" in result.stderr
+
+
+def test_train_then_evaluate(labelled, tmp_path):
+    out = tmp_path / "model"
+    result = call("train", labelled, "--label", "left", "--positive", "gone", "-o", out, "--json")
+    said = json.loads(result.stdout)
+    assert said["model"].startswith("shop-customers-")
+    assert said["dropped_columns"]["country"] == "the same in every row"
+    result = call("evaluate", labelled, "--label", "left", "--model", out, "--json")
+    said = json.loads(result.stdout)
+    assert said["trained_on_it"] is True
+    assert said["metrics"]["rows"] == 400
+
+
+def test_train_prints_figures_for_people(labelled, tmp_path):
+    result = call("train", labelled, "--label", "left", "--positive", "gone", "-o", tmp_path / "m")
+    assert result.exit_code == 0
+    assert "accuracy" in result.stdout
+    assert "left out: country (the same in every row)" in result.stdout
+
+
+def test_train_refuses_with_2_and_no_trace(labelled, tmp_path):
+    result = call("train", labelled, "--label", "left", "-o", tmp_path / "m")
+    assert result.exit_code == 2
+    assert "--positive" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_evaluate_measures_the_shipped_model(source):
+    result = call("evaluate", source, "--label", "Churn")
+    assert result.exit_code == 0
+    assert "AUC" in result.stdout
+    assert "flatters" not in result.stdout  # a part of the file is another file
+
+
+def test_evaluate_leaves_out_what_has_no_score_or_no_label(source):
+    lines = source.read_text().splitlines()
+    lines[1] = lines[1].replace("29.85,29.85", "x,29.85")
+    lines[2] = lines[2].rpartition(",")[0] + ", "
+    source.write_text("\n".join(lines))
+    said = json.loads(call("evaluate", source, "--label", "Churn", "--json").stdout)
+    assert said["rows_failed"] == 1
+    assert said["metrics"]["rows"] == 98
+
+
+def test_evaluate_refuses_a_label_with_other_words(source):
+    source.write_text(source.read_text().replace(",Yes\n", ",1\n").replace(",No\n", ",0\n"))
+    result = call("evaluate", source, "--label", "Churn")
+    assert result.exit_code == 2
+    assert "expects Yes" in result.stderr
+
+
+def test_sample_writes_to_standard_output_or_a_file(tmp_path):
+    printed = call("sample", "-n", 3, "--seed", 7)
+    assert printed.stdout.count("\n") == 4
+    result = call("sample", "-n", 3, "--seed", 7, "-o", tmp_path / "s.csv", "--json")
+    assert json.loads(result.stdout) == {"output": str(tmp_path / "s.csv"), "rows": 3, "seed": 7}
+    assert (tmp_path / "s.csv").read_text() == printed.stdout

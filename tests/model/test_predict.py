@@ -1,0 +1,264 @@
+"""The result file: complete, in order, true to XGBoost, and safe in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+
+from model import predict as predict_module
+from model.artifact import SHIPPED, feature_types, load
+from model.features import encode
+from model.predict import Scored, score_file
+from model.scoring import explain
+from predictions.customer_file import open_customer_file
+from predictions.errors import BadCustomerFile
+
+Run = Callable[..., tuple[Scored, pd.DataFrame]]
+
+
+@pytest.fixture
+def run(model, tmp_path) -> Run:
+    """Score a file or a table, read the result back as text."""
+
+    def scored(source: Path | pd.DataFrame) -> tuple[Scored, pd.DataFrame]:
+        if isinstance(source, pd.DataFrame):
+            path = tmp_path / "in.csv"
+            source.to_csv(path, index=False, quoting=csv.QUOTE_ALL)
+            source = path
+        target = tmp_path / "out.csv"
+        scored = score_file(source, target, model, threads=1, progress=lambda rows, share: None)
+        return scored, pd.read_csv(target, dtype=str, keep_default_na=False)
+
+    return scored
+
+
+@pytest.fixture
+def customers(telco) -> pd.DataFrame:
+    """The first customers of the Telco file, as text."""
+    return pd.read_csv(telco, dtype=str, keep_default_na=False).head(6)
+
+
+def features_of(path: Path, model) -> np.ndarray:
+    with open_customer_file(path, model.schema.needed_columns) as file:
+        blocks = [encode(model.schema.columns, b.columns).matrix for b in file.blocks(1_000)]
+    return np.concatenate(blocks)
+
+
+def test_every_customer_has_a_row_in_the_order_of_the_file(run, telco):
+    scored, result = run(telco)
+    assert list(result.columns) == [
+        "customerID",
+        "churn_probability",
+        "churn_prediction",
+        "risk_band",
+        "reason_1",
+        "reason_2",
+        "reason_3",
+        "revenue_at_risk",
+        "error",
+    ]
+    assert result["customerID"].tolist() == pd.read_csv(telco)["customerID"].tolist()
+    assert (scored.rows, scored.rows_failed) == (7_043, 0)
+    assert set(result["error"]) == {""}
+
+
+def test_probabilities_are_those_of_the_booster(run, telco, model):
+    _, result = run(telco)
+    expected = model.booster.inplace_predict(features_of(telco, model))
+    found = result["churn_probability"].astype(float).to_numpy()
+    assert np.abs(found - expected).max() <= 1e-6
+
+
+def test_contributions_are_those_of_the_booster_and_reasons_their_largest(run, telco, model):
+    _, result = run(telco)
+    # An independent look: a Booster of its own, on a frame, with nothing of ours in between.
+    matrix = features_of(telco, model)
+    columns = model.schema.columns
+    data = xgboost.DMatrix(matrix, feature_types=feature_types(columns), enable_categorical=True)
+    booster = xgboost.Booster(model_file=SHIPPED / "booster.ubj")
+    expected = booster.predict(data, pred_contribs=True)
+    assert np.abs(explain(model, matrix, threads=1) - expected).max() <= 1e-6
+    for row in range(0, len(matrix), 97):
+        order = sorted(range(len(columns)), key=lambda c: -abs(expected[row, c]))
+        for rank, column in enumerate(order[:3], start=1):
+            reason = result[f"reason_{rank}"][row]
+            assert reason.startswith(f"{columns[column].name} is ")
+            raises = expected[row, column] > 0
+            assert reason.endswith(": raises the risk" if raises else ": lowers the risk")
+
+
+def test_reasons_show_the_value_of_the_file(run, telco):
+    _, result = run(telco)
+    assert result.loc[0, "reason_1":"reason_3"].tolist() == [
+        "tenure is 1: raises the risk",
+        "Contract is Month-to-month: raises the risk",
+        "TotalCharges is 29.85: raises the risk",
+    ]
+
+
+def test_prediction_band_and_revenue_follow_from_the_printed_probability(run, telco):
+    _, result = run(telco)
+    probability = result["churn_probability"].astype(float)
+    assert (result["churn_prediction"] == np.where(probability >= 0.5, "Yes", "No")).all()
+    bands = np.select([probability >= 0.6, probability >= 0.3], ["High", "Medium"], "Low")
+    assert (result["risk_band"] == bands).all()
+    at_risk = probability * pd.read_csv(telco)["MonthlyCharges"]
+    assert np.abs(result["revenue_at_risk"].astype(float) - at_risk).max() <= 0.005 + 1e-9
+
+
+def test_blocks_of_any_size_give_the_same_bytes(run, telco, tmp_path, monkeypatch):
+    whole, _ = run(telco)
+    expected = (tmp_path / "out.csv").read_bytes()
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 1_000)
+    parts, _ = run(telco)
+    assert (tmp_path / "out.csv").read_bytes() == expected
+    assert parts.customers_at_risk == whole.customers_at_risk
+    assert parts.summary.top_reasons == whole.summary.top_reasons
+
+
+def test_the_summary_adds_up_the_rows(run, telco):
+    scored, result = run(telco)
+    summary = scored.summary
+    probability = result["churn_probability"].astype(float)
+    assert summary.expected_churners == pytest.approx(probability.sum(), abs=0.01)
+    assert summary.predicted_churners == (result["churn_prediction"] == "Yes").sum()
+    at_risk = result["revenue_at_risk"].astype(float).sum()
+    assert summary.revenue_at_risk == pytest.approx(at_risk, abs=7_043 * 0.005)
+    assert {b.name: b.customers for b in summary.bands} == dict(result["risk_band"].value_counts())
+    reasons = result[["reason_1", "reason_2", "reason_3"]].to_numpy()
+    for said in summary.top_reasons[:2]:
+        if "average" in said.reason:
+            continue
+        assert said.customers == (reasons == said.reason).sum()
+    assert summary.top_reasons[0].reason == "Contract is Month-to-month: raises the risk"
+
+
+def test_numbers_are_counted_on_their_side_of_the_average(run, telco):
+    scored, result = run(telco)
+    counts = {said.reason: said.customers for said in scored.summary.top_reasons}
+    short = pd.read_csv(telco)["tenure"] <= 32.37
+    reasons = result[["reason_1", "reason_2", "reason_3"]]
+    tenure = reasons.apply(lambda r: r.str.match("tenure is .*: raises")).any(axis=1)
+    said = "tenure is at or below the average of 32.37: raises the risk"
+    assert counts[said] == (tenure & short).sum()
+
+
+def test_the_customers_at_risk_are_the_most_likely_in_order(run, telco):
+    scored, result = run(telco)
+    probability = result["churn_probability"].astype(float)
+    expected = result.loc[probability.sort_values(ascending=False, kind="stable").index[:20]]
+    assert [c.id for c in scored.customers_at_risk] == expected["customerID"].tolist()
+    first = scored.customers_at_risk[0]
+    assert first.reasons == tuple(expected.iloc[0]["reason_1":"reason_3"])
+    assert first.revenue_at_risk == float(expected.iloc[0]["revenue_at_risk"])
+
+
+def test_a_row_that_cannot_be_scored_keeps_its_place_and_says_why(run, customers):
+    customers.loc[1, "tenure"] = "n/a"
+    customers.loc[2, ["tenure", "MonthlyCharges"]] = ["inf", "NaN"]
+    customers.loc[3, "TotalCharges"] = "1e39"
+    scored, result = run(customers)
+    assert (scored.rows, scored.rows_failed) == (6, 3)
+    assert result["customerID"].tolist() == customers["customerID"].tolist()
+    assert result["error"].tolist() == [
+        "",
+        'tenure: "n/a" is not a number',
+        'tenure: "inf" is not a number; MonthlyCharges: "NaN" is not a number',
+        'TotalCharges: "1e39" is not a number',
+        "",
+        "",
+    ]
+    assert set(result.loc[1:3, "churn_probability":"revenue_at_risk"].to_numpy().ravel()) == {""}
+    assert sum(band.customers for band in scored.summary.bands) == 3
+
+
+def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
+    lines = customers.to_csv(index=False).splitlines()
+    lines[2] = lines[2].rpartition(",")[0]
+    path = tmp_path / "ragged.csv"
+    path.write_text("\n".join(lines))
+    scored, result = run(path)
+    assert scored.rows_failed == 1
+    assert result["customerID"].tolist() == customers["customerID"].tolist()
+    assert result["error"][1] == "the row has 20 cells where the header has 21"
+    assert result["churn_probability"][2] != ""
+
+
+def test_a_blank_number_is_missing_and_scores(run, customers):
+    customers.loc[0, "TotalCharges"] = " "
+    customers.loc[1, "MonthlyCharges"] = ""
+    _, result = run(customers)
+    assert set(result["error"]) == {""}
+    assert result["revenue_at_risk"][1] == ""  # a share of nothing known
+    assert result["churn_probability"][1] != ""
+
+
+def test_an_unseen_category_scores_as_missing_and_the_reason_says_so(run, customers):
+    customers.loc[0, "Contract"] = "Weekly"
+    customers.loc[1] = customers.loc[0]
+    customers.loc[1, "Contract"] = ""
+    _, result = run(customers)
+    assert result["churn_probability"][0] == result["churn_probability"][1]
+    reasons = result.loc[:1, "reason_1":"reason_3"].to_numpy().tolist()
+    assert any("Contract is Weekly, which is new to the model: " in said for said in reasons[0])
+    assert any("Contract is missing: " in said for said in reasons[1])
+
+
+def test_columns_may_stand_in_any_order_with_others_beside_them(run, customers):
+    _, expected = run(customers)
+    shuffled = customers[customers.columns[::-1]].assign(note="=1+1").drop(columns="Churn")
+    _, result = run(shuffled)
+    assert result.equals(expected)
+
+
+def test_without_an_id_column_the_row_number_is_the_id(run, customers):
+    scored, result = run(customers.drop(columns="customerID"))
+    assert result["row"].tolist() == ["1", "2", "3", "4", "5", "6"]
+    assert scored.customers_at_risk[0].id in result["row"].tolist()
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_cells_that_a_spreadsheet_would_run_are_neutralised(run, customers, start, tmp_path):
+    customers.loc[0, "customerID"] = f"{start}HYPERLINK(1)"
+    run(customers)
+    rows = list(csv.reader(io.StringIO((tmp_path / "out.csv").read_bytes().decode(), newline="")))
+    assert rows[1][0] == f"'{start}HYPERLINK(1)"
+
+
+def test_our_own_numbers_are_not_text(run, customers):
+    customers.loc[0, "MonthlyCharges"] = "-50"
+    _, result = run(customers)
+    assert float(result["revenue_at_risk"][0]) < 0
+
+
+def test_progress_ends_with_all_rows_and_all_bytes(model, telco, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 3_000)
+    told: list[tuple[int, float]] = []
+    score_file(
+        telco, tmp_path / "out.csv", model, threads=1, progress=lambda *now: told.append(now)
+    )
+    assert [rows for rows, _ in told] == [3_000, 6_000, 7_043]
+    assert told[-1][1] == 1
+
+
+def test_a_file_that_breaks_half_way_leaves_no_result(model, telco, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 1_000)
+    broken, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    broken.write_bytes(telco.read_bytes() + b'"')
+    target.write_text("the result of yesterday")
+    with pytest.raises(BadCustomerFile):
+        score_file(broken, target, model, threads=1, progress=lambda rows, share: None)
+    assert target.read_text() == "the result of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_two_loads_and_two_threads_give_the_same_file(run, telco, tmp_path):
+    run(telco)
+    again = tmp_path / "again.csv"
+    score_file(telco, again, load(SHIPPED), threads=2, progress=lambda rows, share: None)
+    assert again.read_bytes() == (tmp_path / "out.csv").read_bytes()

@@ -1,0 +1,169 @@
+"""Which files are read, which are refused, and that no row is lost on the way."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from predictions.customer_file import open_customer_file
+from predictions.errors import BadCustomerFile
+from predictions.record import Failure
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "customers.csv"
+
+
+def read(path: Path, content: str | bytes, needed=(), rows_per_block=2):
+    """Write the content, read it back: the header, all columns and all errors by row number."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    columns: dict[str, list[str]] = {}
+    errors: dict[int, str] = {}
+    with open_customer_file(path, needed) as customers:
+        for block in customers.blocks(rows_per_block):
+            for name, cells in block.columns.items():
+                columns.setdefault(name, []).extend(cells)
+            errors |= {block.first_row + index: said for index, said in block.errors.items()}
+        return customers, columns, errors
+
+
+def refusal(path: Path, content: str | bytes, needed=()) -> Failure:
+    with pytest.raises(BadCustomerFile) as caught:
+        read(path, content, needed)
+    return caught.value.failure
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_every_usual_dialect_gives_the_same_columns(path, delimiter, line_end, mark):
+    lines = [["id", " tenure ", "note"], ["1", "12", '"a, b; c"'], ["2", "é", "x"]]
+    text = line_end.join(delimiter.join(line) for line in lines)
+    _, columns, errors = read(path, mark + text.encode())
+    assert columns == {"id": ["1", "2"], "tenure": ["12", "é"], "note": ["a, b; c", "x"]}
+    assert errors == {}
+
+
+def test_the_delimiter_that_finds_the_needed_columns_wins(path):
+    customers, _, _ = read(path, "id;tenure;a,b,c,d\n1;2;3\n", needed=["tenure"])
+    assert customers.header == ("id", "tenure", "a,b,c,d")
+
+
+def test_quoted_cells_keep_delimiters_quotes_and_line_ends(path):
+    _, columns, _ = read(path, 'id,note\n1,"a ""b"", c\nd"\n2,\n')
+    assert columns["note"] == ['a "b", c\nd', ""]
+
+
+def test_a_row_of_the_wrong_length_keeps_its_place_and_its_first_cells(path):
+    _, columns, errors = read(path, "id,a,b\n1,x,y\n2,x\n3,x,y,z\n4,x,y\n")
+    assert columns["id"] == ["1", "2", "3", "4"]
+    assert columns["b"] == ["y", "", "y", "y"]
+    assert errors == {
+        2: "the row has 2 cells where the header has 3",
+        3: "the row has 4 cells where the header has 3",
+    }
+
+
+def test_a_row_of_blank_cells_is_a_row_and_a_blank_line_is_not(path):
+    _, columns, errors = read(path, "\nid,a\n1,x\n\n , \n3,y\n\n")
+    assert columns["id"] == ["1", " ", "3"]
+    assert errors == {2: "the row is empty"}
+
+
+def test_columns_without_a_name_are_no_duplicates(path):
+    _, columns, errors = read(path, "id,,\n1,,\n")
+    assert columns["id"] == ["1"]
+    assert errors == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b" , \n1,2\n"])
+def test_an_empty_file_is_refused(path, content):
+    assert refusal(path, content).code == "empty-file"
+
+
+def test_a_header_without_rows_is_refused(path):
+    assert refusal(path, "id,a\n\n").code == "no-rows"
+
+
+def test_all_missing_columns_are_named_at_once_with_the_nearest_that_is_there(path):
+    failure = refusal(path, "id,Tenure,Contrct\n1,2,3\n", needed=["tenure", "Contract", "Zip"])
+    assert failure.code == "missing-columns"
+    assert failure.column == "tenure"
+    assert failure.message == (
+        "3 columns are missing: tenure (the file has “Tenure”), "
+        "Contract (the file has “Contrct”), Zip."
+    )
+
+
+def test_duplicate_columns_are_named(path):
+    failure = refusal(path, "id,a,b, a,b\n1,2,3,4,5\n")
+    assert (failure.code, failure.column) == ("duplicate-columns", "a")
+    assert "“a”, “b”" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ('id,a\n1,x\n2,"y\n3,z\n', 2),
+        ('id,a\n1,"x"y\n2,z\n', 1),
+        ('id,a\n1,x\n2,y\n3,"' + "z" * 200_000, 3),  # longer than the csv module's longest cell
+        ('id,"a\n1,x\n', None),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_refused_with_its_row(path, content, row):
+    failure = refusal(path, content)
+    assert (failure.code, failure.row) == ("unclosed-quote", row)
+
+
+def test_latin_1_is_refused_with_the_line_far_behind_the_header(path):
+    lines = [b"id,name", *(b"%d,x" % n for n in range(5_000)), "9,Müller".encode("latin-1")]
+    failure = refusal(path, b"\n".join(lines))
+    assert failure.code == "not-utf-8"
+    assert "Line 5002" in failure.message
+    assert "0xFC" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"PK\x03\x04 rest of a workbook", "not-text"),
+        ("id,a\n1,2\n".encode("utf-16"), "not-utf-8"),
+        (b"id,a\n1,\x00\n", "not-text"),
+        (b"id,a\n" + b"1,2\n" * 50_000 + b"1,\x00\n", "not-text"),  # far behind the head
+        (b"id,a\n" + b"x" * 2_000_000, "line-too-long"),
+    ],
+)
+def test_what_is_no_csv_text_is_refused(path, content, code):
+    assert refusal(path, content).code == code
+
+
+def test_the_share_read_rises_to_one(path):
+    path.write_text("id,a\n" + "1,2\n" * 50_000)
+    with open_customer_file(path, ()) as customers:
+        shares = [customers.fraction_read for _ in customers.blocks(10_000)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] == 1
+
+
+cells = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=7))
+def test_whatever_is_in_the_cells_comes_back(path, rows):
+    def quoted(cell: str) -> str:
+        return '"' + cell.replace('"', '""') + '"'
+
+    text = "id,a\n" + "".join(f"{quoted(left)},{quoted(right)}\n" for left, right in rows)
+    _, columns, _ = read(path, text)
+    assert list(zip(columns["id"], columns["a"], strict=True)) == rows
+
+
+def test_reading_goes_block_by_block(path):
+    path.write_text("id\n" + "".join(f"{n}\n" for n in range(5)))
+    with open_customer_file(path, ["id"]) as customers:
+        blocks = list(customers.blocks(2))
+    assert [(block.first_row, len(block)) for block in blocks] == [(1, 2), (3, 2), (5, 1)]
