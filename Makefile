@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format bench screenshot openapi model locks clean
+.PHONY: help install up test check format matrix bench locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ format: install ## put the code into the common form
 
 test: check ## everything CI asks for
 	@$(BIN)/python -m pytest
+
+matrix: install ## kill everything at five points of a job
+	@$(BIN)/python -m pytest -m 'matrix or not matrix' tests/e2e/test_endings.py
 
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py

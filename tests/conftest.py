@@ -19,6 +19,9 @@ sys.path.insert(0, os.environ["PYTHONPATH"])
 import sitecustomize  # noqa: E402, F401
 from memory_cloud import Cloud, memory_cloud  # noqa: E402
 
+# The SDK asks an address of the machine's own cloud for credentials when it finds none.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from product import Product
+from product import Product, alive
 
 
 @pytest.fixture(scope="module")
@@ -14,4 +14,4 @@ def product(tmp_path_factory):
     yield product
     processes = product.processes()
     assert product.stop() == 0, product.said()
-    assert not [p for p in processes if p.is_running() and p.status() != "zombie"]
+    assert not list(filter(alive, processes))

@@ -6,7 +6,7 @@ import csv
 import signal
 
 import pytest
-from product import TELCO, Product, wait_for
+from product import TELCO, Product, alive, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
@@ -106,7 +106,3 @@ def test_nothing_outlives_a_killed_up(tmp_path):
     wait_for(lambda: not any(map(alive, processes)), timeout_s=15, what="its children are gone")
     product.start()
     assert product.stop() == 0
-
-
-def alive(process):
-    return process.is_running() and process.status() != "zombie"

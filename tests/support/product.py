@@ -36,6 +36,11 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
+def alive(process: psutil.Process) -> bool:
+    """Say whether it still runs; one that only waits to be reaped does not."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def multipart(path: Path, name: str) -> Iterator[bytes]:
     """Yield the body that a browser's form sends, without holding the file."""
     yield (

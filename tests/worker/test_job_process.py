@@ -1,0 +1,102 @@
+"""The job process as a process: real ones, with the shipped model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from product import alive, wait_for
+
+from worker.job import Broke, Job, JobSettings
+from worker.job_process import Died, JobProcess, JobProcessUnusable
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = JobSettings(ROOT / "model/artifacts/telco", 1, "uploads", "results")
+
+
+@pytest.fixture
+def job_process(monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    process = JobProcess(SETTINGS)
+    process.wait_ready()
+    yield process
+    process.stop()
+
+
+def children():
+    return [
+        child
+        for child in psutil.Process().children()
+        if "--multiprocessing-fork" in child.cmdline()
+    ]
+
+
+def test_its_death_is_told_and_the_next_job_gets_a_new_one(job_process, tmp_path, cloud):
+    [first] = children()
+    first.kill()
+    assert job_process.next_event(10) == Died(-signal.SIGKILL)
+    job_process.run(Job(cloud.submit(b"id\n1\n"), tmp_path))
+    [second] = children()
+    assert second.pid != first.pid
+
+
+def test_an_error_is_told_by_its_kind_only_and_the_process_lives_on(
+    job_process, tmp_path, cloud, monkeypatch
+):
+    prediction = cloud.submit(b"id\n1\n")  # in this process's memory: the child cannot reach it
+    job_process.stop()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # nobody is there
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
+    for _ in range(2):
+        job_process.run(Job(prediction, tmp_path))
+        assert job_process.next_event(60) == Broke("EndpointConnectionError")
+
+
+def test_stopping_kills_it(job_process):
+    [child] = children()
+    job_process.stop()
+    assert not child.is_running()
+
+
+def test_a_model_that_cannot_be_used_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    broken = JobProcess(JobSettings(tmp_path / "no-model", 1, "uploads", "results"))
+    with pytest.raises(JobProcessUnusable, match="no-model"):
+        broken.wait_ready()
+
+
+def test_it_is_gone_within_a_second_of_its_parents_death():
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import time, sys\n"
+            "from pathlib import Path\n"
+            "from worker.job import JobSettings\n"
+            "from worker.job_process import JobProcess\n"
+            "if __name__ == '__main__':\n"
+            "    process = JobProcess(JobSettings(Path(sys.argv[1]), 1, 'u', 'r'))\n"
+            "    process.wait_ready()\n"
+            "    print('ready', flush=True)\n"
+            "    time.sleep(60)\n",
+            str(SETTINGS.model_dir),
+        ],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"AWS_REGION": "eu-central-1"},
+        text=True,
+    )
+    with parent:
+        assert parent.stdout.readline() == "ready\n"
+        descendants = psutil.Process(parent.pid).children(recursive=True)
+        assert descendants
+        parent.kill()
+        parent.wait()
+        wait_for(
+            lambda: not any(map(alive, descendants)), timeout_s=1, what="its children are gone"
+        )
