@@ -6,6 +6,9 @@ from math import sqrt
 
 from model.artifact import Column, Schema
 
+PIPE = r"\|"
+"""As a table's cell spells it."""
+
 
 def model_card(schema: Schema) -> str:
     """Return the card as Markdown."""
@@ -69,5 +72,8 @@ Not features:
 
 def _feature(column: Column) -> str:
     if column.kind == "numeric":
-        return f"| {column.name} | numeric | average {column.average:g} |"
-    return f"| {column.name} | categorical | {', '.join(column.categories)} |"
+        learned = f"average {column.average:g}"
+    else:
+        learned = ", ".join(column.categories)
+    cells = (column.name, column.kind, learned)
+    return f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"

@@ -57,7 +57,7 @@ def sample(rows: int, seed: int, out: BinaryIO, progress: Callable[[float], None
     out.write(telco.header.encode())
     for start in range(0, rows, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, rows)
-        ids = _ids((first_id + np.arange(start, stop) % IDS * ID_STRIDE) % IDS)
+        ids = _ids((first_id + np.arange(start, stop) * ID_STRIDE) % IDS)
         out.write("".join(_lines(telco, ids, random)).encode())
         progress(stop / rows)
 

@@ -60,10 +60,9 @@ class Tally:
         )
 
     def _most_likely(self, scores: Scores) -> list[CustomerAtRisk]:
-        ranked = np.where(scores.scored, scores.probability, -1.0)
-        chosen = np.argsort(-ranked, kind="stable")[:CUSTOMERS_AT_RISK]
-        chosen = chosen[scores.scored[chosen]]
-        return [self._customer(scores, int(row)) for row in chosen]
+        rows = np.flatnonzero(scores.scored)
+        order = np.argsort(-scores.probability[rows], kind="stable")[:CUSTOMERS_AT_RISK]
+        return [self._customer(scores, row) for row in rows[order].tolist()]
 
     def _customer(self, scores: Scores, row: int) -> CustomerAtRisk:
         money = None if scores.revenue_at_risk is None else float(scores.revenue_at_risk[row])

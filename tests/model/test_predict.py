@@ -175,6 +175,8 @@ def test_a_row_that_cannot_be_scored_keeps_its_place_and_says_why(run, customers
     ]
     assert set(result.loc[1:3, "churn_probability":"revenue_at_risk"].to_numpy().ravel()) == {""}
     assert sum(band.customers for band in scored.summary.bands) == 3
+    at_risk = {customer.id for customer in scored.customers_at_risk}
+    assert at_risk == set(customers.loc[[0, 4, 5], "customerID"])
 
 
 def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
