@@ -22,7 +22,7 @@ def create_app(
     """Make the application that will listen on `bind_host`.
 
     `services` are made from the settings unless given. Raises SettingsError when the identity
-    provider may not be used there.
+    provider may not be used there, or when no region is set.
     """
     from flask import Flask
 
@@ -31,11 +31,11 @@ def create_app(
 
     app = Flask(__name__)
     app.config["MAX_UPLOAD_BYTES"] = settings.max_upload_bytes
-    app.extensions[SERVICES] = services or Services.from_settings(settings)
     # Before each request in this order: it gets its id, then it is refused or let in.
     request_log.init_app(app)
     security.init_app(app)
     account.init_app(app, settings, bind_host)
+    app.extensions[SERVICES] = services or Services.from_settings(settings)
     problems.init_app(app)
     filters.init_app(app)
     app.register_blueprint(health.bp)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from botocore.exceptions import NoRegionError
 from flask import current_app
 
 from predictions import aws
 from predictions.files import Files
+from predictions.settings import SettingsError
 from predictions.store import Store
 from predictions.work_queue import WorkQueue
 
@@ -28,8 +30,11 @@ class Services:
 
     @classmethod
     def from_settings(cls, settings: WebSettings) -> Services:
-        """Make the clients. Nothing is called yet."""
-        table = aws.dynamodb_table(settings.predictions_table)
+        """Make the clients. Nothing is called yet. Raises SettingsError without a region."""
+        try:
+            table = aws.dynamodb_table(settings.predictions_table)
+        except NoRegionError:
+            raise SettingsError("AWS_REGION: no region is set") from None
         return cls(
             store=Store(table, resend_after_s=settings.resend_after_s),
             files=Files(

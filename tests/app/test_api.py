@@ -166,9 +166,7 @@ def test_only_a_failed_prediction_is_retried(client, cloud, tmp_path, status):
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_deleted_prediction_is_gone_at_once_and_its_files_later(
-    client, cloud, tmp_path, status
-):
+def test_a_deleted_prediction_is_gone_at_once_and_its_files_later(client, cloud, tmp_path, status):
     prediction = brought_to(status, cloud, tmp_path)
 
     assert client.delete(f"/api/predictions/{prediction.id}").status_code == 204

@@ -1,0 +1,48 @@
+"""How numbers, sizes and times read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app import filters
+
+
+@pytest.mark.parametrize(
+    ("filter_", "value", "shown"),
+    [
+        ("count", None, "–"),
+        ("count", 1234, "1,234"),
+        ("count", 1868.7, "1,869"),
+        ("percent", None, "–"),
+        ("percent", 0.2654, "26.5 %"),
+        ("money", None, "–"),
+        ("money", 1234.4, "1,234"),
+        ("money", 999_949, "999,949"),
+        ("money", 999_950, "1.0 M"),
+        ("money", 1_240_000, "1.2 M"),
+        ("size", 999, "999 bytes"),
+        ("size", 1000, "1 kB"),
+        ("size", 999_499, "999 kB"),
+        ("size", 999_500, "1.0 MB"),
+        ("size", 524_288_000, "524.3 MB"),
+        ("duration", timedelta(seconds=-1), "0.0 s"),
+        ("duration", timedelta(seconds=0.44), "0.4 s"),
+        ("duration", timedelta(seconds=59.6), "1 min 0 s"),
+        ("duration", timedelta(seconds=200), "3 min 20 s"),
+        ("duration", timedelta(hours=2, minutes=5), "2 h 5 min"),
+        ("moment", None, "–"),
+        ("prose", "a `b` <c>", "a <code>b</code> &lt;c&gt;"),
+        ("prose", "`<b>` and `", "<code>&lt;b&gt;</code> and `"),
+    ],
+)
+def test_a_value_reads(filter_, value, shown):
+    assert getattr(filters, filter_)(value).replace("\N{NO-BREAK SPACE}", " ") == shown
+
+
+def test_a_moment_has_the_exact_one_on_hover():
+    shown = filters.moment(datetime(2026, 8, 1, 14, 3, 9, tzinfo=UTC))
+
+    assert 'title="2026-08-01T14:03:09Z"' in shown
+    assert ">1 Aug 2026, 14:03 UTC<" in shown
