@@ -47,8 +47,7 @@ def main(data_dir: Path) -> None:
     from localcloud.mends import mend
 
     mend()
-    listener = socket.create_server(("127.0.0.1", 0))
-    asyncio.run(_serve(data_dir, listener))
+    asyncio.run(_serve(data_dir, _listen(data_dir / "port")))
 
 
 def _configure(data_dir: Path) -> None:
@@ -65,6 +64,16 @@ def _configure(data_dir: Path) -> None:
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
     }
+
+
+def _listen(remembered: Path) -> socket.socket:
+    """Listen on the port of the last time if it is free: it is part of every queue's URL."""
+    try:
+        listener = socket.create_server(("127.0.0.1", int(remembered.read_text())))
+    except (OSError, ValueError):
+        listener = socket.create_server(("127.0.0.1", 0))
+    remembered.write_text(str(listener.getsockname()[1]))
+    return listener
 
 
 async def _serve(data_dir: Path, listener: socket.socket) -> None:
@@ -95,6 +104,8 @@ def _load_state(emulator: Any, data_dir: Path) -> None:
     """
     from ministack.core import persistence
 
+    for unfinished in data_dir.rglob("*.tmp"):  # killed while writing; the file itself is whole
+        unfinished.unlink()
     for name, module in emulator._state_map.items():
         path = data_dir / "state" / f"{name}.json"
         if not path.exists():

@@ -7,21 +7,14 @@ changed, so applying twice changes nothing.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_iam import IAMClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sts import STSClient
 
 Inputs = Mapping[str, Any]
 Tags = Mapping[str, str]
@@ -37,22 +30,23 @@ class Unapplicable(Exception):
 
 
 class Clients:
-    """The AWS clients of the one who applies, made at once: sessions are not for several threads."""
+    """The AWS clients of the one who applies, made at once: sessions are not for several threads.
+
+    They are not typed: the kinds pass the program's values through as they are.
+    """
 
     def __init__(self, session: boto3.Session, endpoint: str) -> None:
-        def make(service: str, signature: str = "v4") -> Any:
-            # The emulator is one process on this machine: what fails once fails again.
-            config = Config(signature_version=signature, retries={"total_max_attempts": 1})
-            return session.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]  # the name is a variable
-
-        self.dynamodb: DynamoDBClient = make("dynamodb")
-        self.ec2: Any = make("ec2")
-        self.ecs: ECSClient = make("ecs")
-        self.iam: IAMClient = make("iam")
-        self.logs: Any = make("logs")
-        self.s3: S3Client = make("s3", "s3v4")
-        self.sqs: SQSClient = make("sqs")
-        self.sts: STSClient = make("sts")
+        # The emulator is one process on this machine: what fails once fails again.
+        config = Config(signature_version="v4", retries={"total_max_attempts": 1})
+        make: Any = functools.partial(session.client, endpoint_url=endpoint, config=config)
+        self.dynamodb = make("dynamodb")
+        self.ec2 = make("ec2")
+        self.ecs = make("ecs")
+        self.iam = make("iam")
+        self.logs = make("logs")
+        self.s3 = make("s3", config=config.merge(Config(signature_version="s3v4")))
+        self.sqs = make("sqs")
+        self.sts = make("sts")
 
 
 @dataclass(frozen=True)

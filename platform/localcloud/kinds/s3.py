@@ -30,7 +30,7 @@ class Bucket(Kind):
         region = self.aws.s3.meta.region_name
         self.aws.s3.create_bucket(
             Bucket=inputs["bucket"],
-            CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]  # the region is configuration
+            CreateBucketConfiguration={"LocationConstraint": region},
         )
         self._put_tags(inputs["bucket"], tags)
 
@@ -104,7 +104,7 @@ class BucketPublicAccessBlock(Kind):
         del block["bucket"]
         self.aws.s3.put_public_access_block(
             Bucket=found.id,
-            PublicAccessBlockConfiguration={k[0].upper() + k[1:]: v for k, v in block.items()},  # type: ignore[misc]  # the keys are the program's
+            PublicAccessBlockConfiguration={k[0].upper() + k[1:]: v for k, v in block.items()},
         )
 
 

@@ -42,7 +42,7 @@ class Queue(Kind):
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
         attributes = {_ATTRIBUTES[key]: json.dumps(value) for key, value in differing.items()}
-        self.aws.sqs.set_queue_attributes(QueueUrl=found.id, Attributes=attributes)  # type: ignore[arg-type]  # the names are the table's
+        self.aws.sqs.set_queue_attributes(QueueUrl=found.id, Attributes=attributes)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
