@@ -33,12 +33,12 @@ def owned(prediction_id: str) -> Prediction:
 def listed(request: Request) -> Page:
     """Return the page that `?status=` and `?cursor=` ask for. Raises Problem."""
     status, cursor = request.args.get("status"), request.args.get("cursor")
-    if status and status not in set(Status):
+    if status is not None and status not in set(Status):
         raise Problem("bad-status", f"`status` may be {', '.join(Status)}.")
-    if cursor and not _is_id(cursor):
+    if cursor is not None and not _is_id(cursor):
         raise Problem("bad-cursor", "`cursor` may be the `next_cursor` of an earlier page.")
     return services().store.page(
-        current_account(), status=Status(status) if status else None, cursor=cursor or None
+        current_account(), status=Status(status) if status else None, cursor=cursor
     )
 
 

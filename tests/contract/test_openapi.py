@@ -1,0 +1,104 @@
+"""The app does what its OpenAPI document says, and the document says all that the app does."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from app import create_app, openapi
+from app.services import SERVICES, Services
+from app.settings import WebSettings
+from finished import CONTENT, brought_to
+from predictions.record import Status
+
+AN_ID = "/api/predictions/{prediction_id}"
+
+
+@schemathesis.serializer("text/csv")
+def csv_as_it_is(_context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+# The document is read when pytest collects; the cloud behind the app comes with each test.
+APP = create_app(
+    WebSettings(
+        retainwise_env="test",
+        predictions_queue_url="unused",
+        predictions_table="unused",
+        uploads_bucket="unused",
+        results_bucket="unused",
+    ),
+    mock.Mock(spec=Services),
+)
+# What is inside a file, no schema can say: 422 is an answer to a well-formed upload too.
+CONFIG = schemathesis.Config.from_dict(
+    {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 422]}}}
+)
+schema = schemathesis.openapi.from_wsgi("/api/openapi.json", APP, config=CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def services(cloud, monkeypatch):
+    monkeypatch.setitem(APP.extensions, SERVICES, Services(cloud.store, cloud.files, cloud.queue))
+
+
+@schema.parametrize()
+@settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_request_gets_an_answer_that_is_not_documented(case):
+    case.call_and_validate()
+
+
+@pytest.mark.parametrize("status", Status)
+def test_each_status_is_answered_as_documented(cloud, tmp_path, status):
+    for path, method in [
+        (AN_ID, "GET"),
+        (f"{AN_ID}/result.csv", "GET"),
+        (f"{AN_ID}/retry", "POST"),
+        (AN_ID, "DELETE"),
+    ]:
+        prediction = brought_to(status, cloud, tmp_path)
+        schema[path][method].Case(
+            path_parameters={"prediction_id": prediction.id}
+        ).call_and_validate()
+    brought_to(status, cloud, tmp_path)
+    schema["/api/predictions"]["GET"].Case().call_and_validate()
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"", b"\0", b"one column\n"])
+def test_an_upload_is_answered_as_documented(content):
+    upload = schema["/api/predictions"]["POST"]
+    upload.Case(body=content, media_type="text/csv").call_and_validate()
+    upload.Case(body={"file": content}, media_type="multipart/form-data").call_and_validate()
+
+
+def test_readiness_is_answered_as_documented_when_nothing_is_there(cloud):
+    cloud.table.delete()
+
+    response = schema["/readyz"]["GET"].Case().call()
+
+    assert response.status_code == 503
+    # A server error on purpose, so only its form is checked.
+    schema["/readyz"]["GET"].validate_response(response)
+
+
+def test_the_document_has_every_route_and_no_other():
+    documented = {
+        (path, method.upper())
+        for path, operations in openapi.document()["paths"].items()
+        for method in operations.keys() - {"parameters"}
+    }
+    routes = {
+        (rule.rule.replace("<", "{").replace(">", "}"), method)
+        for rule in APP.url_map.iter_rules()
+        if rule.endpoint.partition(".")[0] in {"api", "health"}
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert documented == routes
