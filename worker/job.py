@@ -22,7 +22,6 @@ from predictions.record import Failure, Prediction, ResultFile, Summary
 
 if TYPE_CHECKING:
     from model.artifact import Model
-
     from predictions.files import Files
 
 _PROGRESS_EVERY_S = 0.2
@@ -100,12 +99,11 @@ def main(pipe: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
 
     from model.artifact import load
-
     from predictions.aws import s3_client
     from predictions.files import Files
 
     try:
-        model = load(settings.model_dir)
+        artifact = load(settings.model_dir)
     except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the operator is told
         pipe.send(Unusable(f"the model in {settings.model_dir} cannot be used: {exc}"))
         return
@@ -118,7 +116,7 @@ def main(pipe: Connection, settings: JobSettings) -> None:
     while True:
         job = jobs.get()
         try:
-            event = _run(job, model, files, settings.threads, pipe)
+            event = _run(job, artifact, files, settings.threads, pipe)
         except BadCustomerFile as exc:
             event = Refused(exc.failure)
         except InputChanged:
@@ -145,7 +143,6 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
 
 def _run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
     from model.predict import score_file
-
     from predictions.files import SummaryFile
 
     prediction = job.prediction

@@ -6,6 +6,7 @@ import csv
 import signal
 
 import pytest
+
 from product import TELCO, Product, alive, wait_for
 
 pytestmark = pytest.mark.timeout(300)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import boto3
 import pytest
-from product import TELCO, wait_for
 
 from predictions.files import Files
 from predictions.record import new_id
 from predictions.store import Store
+from product import TELCO, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -89,7 +90,8 @@ def test_upload_through_the_page(product):
     product.wait_until(prediction_id, "COMPLETED")
     detail = product.http.get(page.url).text
     assert "7,043" in detail
-    assert f"/api/predictions/{prediction_id}/result.csv" in detail
+    [link] = set(re.findall(r'href="([^"]*result\.csv)"', detail))
+    assert product.http.get(f"{product.url}{link}").text.count("\r\n") == 7044
     assert prediction_id in product.http.get(f"{product.url}/predictions").text
     assert_result_is_whole(product, prediction_id)
 

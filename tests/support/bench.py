@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from product import TELCO, Product, peak_rss_bytes, wait_for
-
 from model.artifact import load
 from model.predict import score_file
 from model.sample import sample
+from product import TELCO, Product, peak_rss_bytes, wait_for
 
 ROUNDS = 7
 MIB = 1024 * 1024
