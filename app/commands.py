@@ -10,7 +10,13 @@ import click
 
 
 @click.command()
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--bind",
+    default="127.0.0.1:8000",
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=lambda _context, _option, value: _address(value),
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--threads", default=8, show_default=True, type=click.IntRange(min=1))
 def web(bind: str, workers: int, threads: int) -> None:
@@ -28,3 +34,10 @@ def web(bind: str, workers: int, threads: int) -> None:
         click.echo(f"retainwise web: {exc}", err=True)
         raise SystemExit(2) from None
     Server(app, bind=bind, workers=workers, threads=threads).run()
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit():
+        raise click.BadParameter(f"{value} is not HOST:PORT")
+    return value

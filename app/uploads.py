@@ -58,8 +58,9 @@ def incoming(request: Request, max_bytes: int) -> Iterator[Upload]:
         name, chunks = _find_file(request, body)
         checked = _looked_at(_limited(chunks, max_bytes))
         yield Upload(_clean(name), cast("IO[bytes]", io.BufferedReader(_Chunks(checked))))
-    except Problem:
-        body.drain(max_bytes)
+    except Exception:
+        # A file somewhat too large is heard to its end; one far too large is cut off.
+        body.drain(2 * max_bytes)
         raise
 
 
@@ -104,10 +105,7 @@ class _Body:
             raise _incomplete()
 
     def drain(self, max_bytes: int) -> None:
-        """Read on, so that the sender comes to the answer instead of a broken connection.
-
-        For no longer than a file that is taken would have lasted.
-        """
+        """Read up to `max_bytes` on: a sender sees no answer before it has sent all."""
         end = self._received + max_bytes
         if self._announced is not None and self._announced > end:
             return

@@ -27,7 +27,7 @@ _READ_TIMEOUT_S = 15
 def _config(read_timeout_s: int, signature: str = "v4") -> Config:
     return Config(
         # ECS and the other SDKs say AWS_REGION; boto3 by itself reads AWS_DEFAULT_REGION only.
-        region_name=os.environ.get("AWS_REGION"),
+        region_name=os.environ.get("AWS_REGION") or None,
         signature_version=signature,
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=read_timeout_s,

@@ -13,6 +13,7 @@ from app.settings import WebSettings
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
+
     from memory_cloud import Cloud
 
 MAX_UPLOAD_BYTES = 300_000

@@ -7,8 +7,8 @@ import json
 from urllib.parse import unquote
 
 import pytest
-from finished import CONTENT, FAILURE, RESULT, brought_to
 
+from finished import CONTENT, FAILURE, RESULT, brought_to
 from predictions import message
 from predictions.errors import NotFound
 from predictions.record import Status, new_id

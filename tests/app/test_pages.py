@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from finished import CONTENT, RESULT, brought_to
 
 import app as web
+from finished import CONTENT, RESULT, brought_to
 from predictions.record import Status
 
 STATIC = Path(web.__file__).parent / "static"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from finished import brought_to
 
+from finished import brought_to
 from predictions.record import Status
 
 EVERYWHERE = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from finished import CONTENT
 
+from finished import CONTENT
 from predictions.record import new_id
 from predictions.store import Store
 

@@ -7,12 +7,11 @@ import tracemalloc
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from finished import CONTENT
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
-from app.problems import Problem
 from app.uploads import LONGEST_NAME, incoming
+from finished import CONTENT
 from predictions.aws import s3_client
 from predictions.files import Files
 
@@ -304,13 +303,18 @@ def test_a_sender_is_listened_to_until_it_comes_to_the_answer():
             self.most = max(getattr(self, "most", 0), self.tell())
             return super().read(size)
 
+    def to_nowhere(request):
+        with incoming(request, 4_000_000) as upload:
+            upload.stream.read(10)
+            raise ConnectionError("S3 is away")
+
     def bytes_read_of(size_bytes):
-        body = Counting(b"customers\n" * (size_bytes // 10))
+        body = Counting(b"id,tenure\n" * (size_bytes // 10))
         environ = EnvironBuilder(method="POST", content_type="text/csv").get_environ()
         environ |= as_chunked(b"") | {"wsgi.input": body}
-        with pytest.raises(Problem), incoming(Request(environ), 4_000_000):
-            pass
+        with pytest.raises(ConnectionError):
+            to_nowhere(Request(environ))
         return body.most
 
     assert bytes_read_of(3_000_000) == 3_000_000
-    assert bytes_read_of(30_000_000) < 6_000_000
+    assert 8_000_000 < bytes_read_of(30_000_000) < 9_000_000
