@@ -12,6 +12,7 @@ from finished import CONTENT, FAILURE, RESULT, brought_to
 from predictions import message
 from predictions.errors import NotFound
 from predictions.record import Status, new_id
+from predictions.store import Store
 
 UNFINISHED = [Status.QUEUED, Status.PROCESSING]
 
@@ -203,6 +204,13 @@ def test_another_accounts_prediction_looks_like_none(client, cloud, tmp_path, me
     assert ask(theirs.id) == ask(new_id()) == ask("no-id") == ask("x" * 3000)
     assert ask(theirs.id)[0] == 404
     assert cloud.store.get("other", theirs.id) == theirs
+
+
+def test_what_is_no_id_is_not_looked_up(client, monkeypatch):
+    # DynamoDB refuses a key of more than 1,024 bytes, which would look like an outage.
+    monkeypatch.setattr(Store, "get", None)
+
+    assert client.get(f"/api/predictions/{'x' * 1100}").status_code == 404
 
 
 def test_every_route_on_one_prediction_is_tried_as_another_account(app):

@@ -118,7 +118,7 @@ def test_a_form_with_too_much_beside_its_file_is_refused(client, cloud):
 
 
 def test_a_client_that_goes_away_leaves_nothing(client, cloud):
-    whole = form(("file", "may.csv", CONTENT))
+    whole = form(("file", "may.csv", CONTENT), ("note", None, b"hi"))
     for length in range(1, len(whole) - 4):  # the last line end may be missing
         answer = post_form(client, whole[:length], environ_overrides=announcing(len(whole)))
         assert refused(answer) == (400, "incomplete-upload")
