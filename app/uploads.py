@@ -22,6 +22,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from app.filters import size
 from app.problems import Problem
+from predictions.customer_file import DELIMITERS, LONGEST_LINE, UTF16_MARKS
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -31,11 +32,8 @@ UNNAMED = "upload.csv"
 LONGEST_NAME = 255
 
 _CHUNK_BYTES = 256 * 1024
-_LONGEST_HEADER_BYTES = 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # what a form may hold beside its file
 _MOST_PARTS = 20
-_DELIMITERS = b",;\t|"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -184,11 +182,11 @@ def _looked_at(chunks: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if b"\n" in head or b"\r" in head or len(head) > _LONGEST_HEADER_BYTES:
+        if b"\n" in head or b"\r" in head or len(head) > LONGEST_LINE:
             break
     if not head:
         raise Problem("empty-file", "The file has no content. Choose the file with the customers.")
-    if not head.startswith(_UTF_16):
+    if not head.startswith(UTF16_MARKS):
         _check_header(head)
     return chain([head], chunks)
 
@@ -200,11 +198,11 @@ def _check_header(head: bytes) -> None:
             "not-a-csv",
             "The file is not text: a spreadsheet or an archive, perhaps. Save it as CSV first.",
         )
-    if len(header) > _LONGEST_HEADER_BYTES:
+    if len(header) > LONGEST_LINE:
         raise Problem(
             "not-a-csv", "The first line is longer than 1 MB. It must hold the column names only."
         )
-    if not any(delimiter in header for delimiter in _DELIMITERS):
+    if not any(delimiter.encode() in header for delimiter in DELIMITERS):
         raise Problem(
             "not-a-csv",
             "The first line has one column only. It must hold the column names, separated by "
