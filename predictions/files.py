@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _PART_BYTES = 8 * 1024 * 1024
 # One part at a time, in the caller's own thread: a request then holds two parts at most.
-_TRANSFER = TransferConfig(multipart_chunksize=_PART_BYTES, use_threads=False)
+_UPLOAD = TransferConfig(multipart_chunksize=_PART_BYTES, use_threads=False)
+# One request for the whole file: the emulator ignores the range of a request that names a version.
+_DOWNLOAD = TransferConfig(multipart_threshold=5 * 1024**4, use_threads=False)
 _READ_BYTES = 256 * 1024
 
 
@@ -58,7 +60,7 @@ class Files:
         """
         key = f"uploads/{account}/{prediction_id}/input.csv"
         measured = Measured(stream)
-        self._s3.upload_fileobj(cast("IO[bytes]", measured), self._uploads, key, Config=_TRANSFER)
+        self._s3.upload_fileobj(cast("IO[bytes]", measured), self._uploads, key, Config=_UPLOAD)
         head = self._s3.head_object(Bucket=self._uploads, Key=key)
         return InputFile(
             key=key,
@@ -74,7 +76,7 @@ class Files:
         version = {"VersionId": input_file.version_id} if input_file.version_id else {}
         try:
             self._s3.download_file(
-                self._uploads, input_file.key, str(target), ExtraArgs=version, Config=_TRANSFER
+                self._uploads, input_file.key, str(target), ExtraArgs=version, Config=_DOWNLOAD
             )
         except ClientError as exc:
             if _is_missing(exc):
@@ -90,7 +92,7 @@ class Files:
         folder = f"results/{account}/{prediction_id}/{attempt}"
         key, summary_key = f"{folder}/result.csv", f"{folder}/summary.json"
         self._s3.upload_file(
-            str(result), self._results, key, Config=_TRANSFER, ExtraArgs={"ContentType": "text/csv"}
+            str(result), self._results, key, Config=_UPLOAD, ExtraArgs={"ContentType": "text/csv"}
         )
         self._s3.put_object(
             Bucket=self._results,

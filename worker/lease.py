@@ -18,7 +18,7 @@ from predictions.record import Claim
 from predictions.store import Store
 from predictions.work_queue import Received, WorkQueue
 
-SHOW_PROGRESS_EVERY_S = 1.0
+SHOW_PROGRESS_EVERY_S = 0.5
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Lease:
         self._shown = 0.0
 
     def keep(self, rows_done: int, fraction_done: float) -> None:
-        """Renew when due; show progress once a second when there is some.
+        """Renew when due; show progress twice a second when there is some.
 
         Raises LeaseLost when the record is no longer ours, or could not be renewed for the whole
         length of the lease: by then a sweeper may have given it to somebody else.

@@ -10,9 +10,8 @@ from product import Product, alive
 @pytest.fixture(scope="module")
 def product(tmp_path_factory):
     """Start the product in an empty data directory; stop it and see that all of it is gone."""
-    product = Product(tmp_path_factory.mktemp("product") / "local")
-    product.start()
-    yield product
-    processes = product.processes()
-    assert product.stop() == 0, product.said()
-    assert not list(filter(alive, processes))
+    with Product(tmp_path_factory.mktemp("product") / "local") as product:
+        yield product
+        processes = product.processes()
+        assert product.stop() == 0, product.said()
+        assert not list(filter(alive, processes))

@@ -10,17 +10,26 @@ import pytest
 from product import TELCO, Product, alive, wait_for
 
 pytestmark = pytest.mark.timeout(300)
-FRACTIONS = [0.1, 0.3, 0.5, 0.7, 0.9]
-ROWS = 7043 * 20
+AT_FRACTIONS = pytest.mark.parametrize(
+    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in (0.1, 0.3, 0.7, 0.9))]
+)
+ROWS = 7043 * 30
 
 
 @pytest.fixture(scope="module")
 def big_file(tmp_path_factory):
-    """Give a file that takes some seconds: the Telco customers, twenty times."""
+    """Give a file that takes some seconds: the Telco customers, thirty times."""
     path = tmp_path_factory.mktemp("files") / "big.csv"
     header, rows = TELCO.read_bytes().split(b"\n", 1)
     path.write_bytes(header + b"\n" + rows * (ROWS // 7043))
     return path
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Give a product that the test may end as it likes."""
+    with Product(tmp_path / "local") as product:
+        yield product
 
 
 def assert_completed_once(product, prediction_id):
@@ -35,9 +44,7 @@ def assert_completed_once(product, prediction_id):
     return done
 
 
-@pytest.mark.parametrize(
-    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
-)
+@AT_FRACTIONS
 def test_its_job_process_is_killed(product, big_file, fraction):
     prediction_id = product.upload(big_file)
     product.wait_for_progress(prediction_id, fraction)
@@ -45,9 +52,7 @@ def test_its_job_process_is_killed(product, big_file, fraction):
     assert assert_completed_once(product, prediction_id)["attempt"] == 2
 
 
-@pytest.mark.parametrize(
-    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
-)
+@AT_FRACTIONS
 def test_its_worker_is_killed(product, big_file, fraction):
     prediction_id = product.upload(big_file)
     product.wait_for_progress(prediction_id, fraction)
@@ -57,53 +62,51 @@ def test_its_worker_is_killed(product, big_file, fraction):
     assert assert_completed_once(product, prediction_id)["attempt"] == 2
 
 
-@pytest.mark.parametrize(
-    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in FRACTIONS if f != 0.5)]
-)
-def test_everything_is_killed(tmp_path, big_file, fraction):
-    product = Product(tmp_path / "local")
-    product.start()
-    prediction_id = product.upload(big_file)
-    product.wait_for_progress(prediction_id, fraction)
-    processes = product.processes()
-    product.kill_everything()
+@AT_FRACTIONS
+def test_everything_is_killed(own, big_file, fraction):
+    product = Product(own / "local")
+    own.start()
+    prediction_id = own.upload(big_file)
+    own.wait_for_progress(prediction_id, fraction)
+    processes = own.processes()
+    own.kill_everything()
     wait_for(lambda: not any(map(alive, processes)), timeout_s=5, what="all of it is gone")
-    product.start()
-    assert_completed_once(product, prediction_id)
-    assert product.stop() == 0
+    own.start()
+    assert_completed_once(own, prediction_id)
+    assert own.stop() == 0
 
 
-def test_a_second_start_finds_yesterdays_predictions_and_files(tmp_path):
-    product = Product(tmp_path / "local")
-    product.start()
-    prediction_id = product.upload(TELCO)
-    product.wait_until(prediction_id, "COMPLETED")
-    before = product.result(prediction_id)
-    assert product.stop() == 0
-    assert not (product.data_dir / "env").exists()
-    product.start()
-    assert product.show(prediction_id)["status"] == "COMPLETED"
-    assert product.result(prediction_id) == before
-    assert product.stop() == 0
+def test_a_second_start_finds_yesterdays_predictions_and_files(own):
+    product = Product(own / "local")
+    own.start()
+    prediction_id = own.upload(TELCO)
+    own.wait_until(prediction_id, "COMPLETED")
+    before = own.result(prediction_id)
+    assert own.stop() == 0
+    assert not (own.data_dir / "env").exists()
+    own.start()
+    assert own.show(prediction_id)["status"] == "COMPLETED"
+    assert own.result(prediction_id) == before
+    assert own.stop() == 0
 
 
-def test_ctrl_c_lets_the_job_finish(tmp_path, big_file):
-    product = Product(tmp_path / "local")
-    product.start()
-    prediction_id = product.upload(big_file)
-    product.wait_for_progress(prediction_id, 0.1)
-    assert product.stop() == 0
-    product.start()
-    assert product.show(prediction_id)["status"] == "COMPLETED"
-    assert product.stop() == 0
+def test_ctrl_c_lets_the_job_finish(own, big_file):
+    product = Product(own / "local")
+    own.start()
+    prediction_id = own.upload(big_file)
+    own.wait_for_progress(prediction_id, 0.1)
+    assert own.stop() == 0
+    own.start()
+    assert own.show(prediction_id)["status"] == "COMPLETED"
+    assert own.stop() == 0
 
 
-def test_nothing_outlives_a_killed_up(tmp_path):
-    product = Product(tmp_path / "local")
-    product.start()
-    processes = product.processes()
-    product.process.send_signal(signal.SIGKILL)
-    product.process.wait()
+def test_nothing_outlives_a_killed_up(own):
+    product = Product(own / "local")
+    own.start()
+    processes = own.processes()
+    own.process.send_signal(signal.SIGKILL)
+    own.process.wait()
     wait_for(lambda: not any(map(alive, processes)), timeout_s=15, what="its children are gone")
-    product.start()
-    assert product.stop() == 0
+    own.start()
+    assert own.stop() == 0

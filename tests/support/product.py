@@ -18,6 +18,7 @@ import requests
 ROOT = Path(__file__).parents[2]
 TELCO = ROOT / "model" / "data" / "telco.csv"
 START_TIMEOUT_S = 60
+READY = "RetainWise is ready"
 BOUNDARY = "a-boundary-that-no-file-contains"
 
 
@@ -65,9 +66,20 @@ class Product:
         self.http.trust_env = False
         self.process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Product:
+        """Start it; whatever happens to the test, nothing is left behind."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill_everything()
+
     def start(self) -> float:
         """Start it and wait until it is ready; return how long that took, in seconds."""
         began = time.monotonic()
+        self.output.touch()
+        self._starts = self.output.read_text().count(READY) + 1
         with self.output.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -86,7 +98,8 @@ class Product:
 
     def _ready_or_dead(self) -> bool:
         assert self.process is not None
-        return self.process.poll() is not None or (self.data_dir / "env").is_file()
+        ready = self.output.read_text().count(READY) == self._starts
+        return ready or self.process.poll() is not None
 
     def said(self) -> str:
         """Give the last lines that it printed."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from product import alive, wait_for
 
+from product import alive, wait_for
 from worker.job import Broke, Job, JobSettings
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 

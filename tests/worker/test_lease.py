@@ -44,8 +44,8 @@ def test_it_is_renewed_at_a_third_of_its_length(cloud, clock, held):
         assert beat(cloud, held) == expected
 
 
-def test_progress_is_shown_once_a_second(cloud, clock, held):
-    for clock.now, done in ((0.5, 0.1), (1.0, 0.2), (1.5, 0.3), (2.0, 0.4)):
+def test_progress_is_shown_twice_a_second(cloud, clock, held):
+    for clock.now, done in ((0.25, 0.1), (0.5, 0.2), (0.75, 0.3), (1.0, 0.4)):
         held.keep(int(done * 10), done)
     assert beat(cloud, held) == 2
     assert cloud.store.get(held.claim.account, held.claim.id).rows_done == 4
