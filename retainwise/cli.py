@@ -1,6 +1,6 @@
 """`retainwise`: one command line whose commands load only when they are called.
 
-`retainwise predict` must never pay for Pulumi or Flask, so the table names modules; it imports none.
+`retainwise predict` must never pay for Pulumi or Flask, so the table only names modules.
 """
 
 from __future__ import annotations

@@ -17,32 +17,34 @@ MODULES = (
 )
 
 
-def problem(version, modules=MODULES):
+def problem(
+    version: "tuple[int, int]", modules: "tuple[tuple[str, str], ...]" = MODULES
+) -> "str | None":
     """Return one line that says what is missing and how to get it, or None.
 
-    version: (major, minor, ...) of the Python to judge.
+    version: (major, minor) of the Python to judge.
     modules: (name, what it is for) of each module that must be there.
     """
-    if version[:2] < OLDEST:
+    if version < OLDEST:
         return (
-            "Python %d.%d or newer is needed and this is %d.%d (%s). Install one, for example with "
+            f"Python 3.11 or newer is needed and this is {version[0]}.{version[1]} "
+            f"({sys.executable}). Install one, for example with "
             "`apt install python3.11 python3.11-venv`, and name it: `make up PYTHON=python3.11`."
-            % (OLDEST + tuple(version[:2]) + (sys.executable,))
         )
     for name, purpose in modules:
         try:
             importlib.import_module(name)
         except ImportError:
             return (
-                "This Python (%s) lacks its module %s, which %s needs. On Debian and Ubuntu: "
-                "`apt install python3-venv`; a Python built from source needs its library first."
-                % (sys.executable, name, purpose)
+                f"This Python ({sys.executable}) lacks its module {name}, needed for {purpose}. "
+                "On Debian and Ubuntu: `apt install python3-venv`; a Python built from source "
+                "needs the library behind it first."
             )
     return None
 
 
 if __name__ == "__main__":
-    line = problem(sys.version_info)
+    line = problem(sys.version_info[:2])
     if line is not None:
         sys.stderr.write(line + "\n")
         sys.exit(2)

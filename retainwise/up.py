@@ -20,6 +20,7 @@ from types import FrameType
 
 import click
 import pulumi
+
 from localcloud import cloud as local_cloud
 from localcloud import credentials, supervisor
 from localcloud.apply import Task, apply
@@ -28,7 +29,6 @@ from localcloud.kinds.base import Unapplicable
 from localcloud.program import CHECKOUT, stack_config
 from localcloud.supervisor import Failed, Service
 from localcloud.tasks import Keeper, TaskProcess
-
 from retainwise import preflight
 
 _STACK = "local"
@@ -78,7 +78,7 @@ class Interrupts:
 
 def _check(port: int) -> None:
     """Raise Unusable when this cannot work from the start."""
-    if line := preflight.problem(sys.version_info):
+    if line := preflight.problem(sys.version_info[:2]):
         raise Unusable(line)
     with socket.socket() as probe:
         # As the web server does: what is left of a closed connection is not in the way.
@@ -116,7 +116,7 @@ def _run(home: Home, port: int, interrupts: Interrupts) -> None:
                 _say("starting " + " and ".join(task.service for task in applied.tasks))
                 aws = {"AWS_REGION": region, "AWS_ENDPOINT_URL": cloud.endpoint}
                 services = [
-                    _service(task, port, aws | agent.admit(task), home, keeper)
+                    _service(task, port, {**aws, **agent.admit(task)}, home, keeper)
                     for task in applied.tasks
                 ]
                 try:

@@ -107,7 +107,7 @@ class _LocalProvider:
             kind.create(declared.inputs, tags)
             self._note("created", declared)
             found = _must(kind.find(declared.name, declared.inputs), declared)
-        elif found.tags and not tags.items() <= found.tags.items():
+        elif kind.has_tags and not tags.items() <= found.tags.items():
             kind.tag(found, tags)
             self._note("tagged", declared)
         differing = {k: v for k, v in wanted.items() if found.properties.get(k) != v}

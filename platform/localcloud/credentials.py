@@ -77,7 +77,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_GET(self) -> None:
         token = self.headers.get("Authorization", "")
         credentials = self.server.credentials.credentials_for(token)
         body = json.dumps(credentials or {"message": "no such token"}).encode()

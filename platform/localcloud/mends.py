@@ -6,8 +6,6 @@ and nowhere else. Each entry goes when the emulator's own fix arrives.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ministack.core import iam_actions, iam_evaluator
 
 # AWS knows no action for a batch: who may send, may send ten at once.
@@ -27,9 +25,9 @@ def mend() -> None:
 def _name_actions_as_aws_does() -> None:
     extract = iam_actions.extract_iam_action
 
-    def extract_iam_action(*request: Any) -> str | None:
-        action = extract(*request)
-        return ACTIONS.get(action, action)
+    def extract_iam_action(*request: object) -> str | None:
+        action: str | None = extract(*request)
+        return ACTIONS.get(action or "", action)
 
     iam_actions.extract_iam_action = extract_iam_action
 
@@ -38,7 +36,9 @@ def _let_ecs_say_for_whom_it_acts() -> None:
     """Root stands in for ECS here, so its calls carry what ECS's own calls carry."""
     evaluate = iam_evaluator.evaluate_trust_policy
 
-    def evaluate_trust_policy(trust: Any, caller_arn: str, context: Any = None) -> bool:
+    def evaluate_trust_policy(
+        trust: object, caller_arn: str, context: iam_evaluator.EvalContext | None = None
+    ) -> bool:
         if context is not None and caller_arn.endswith(":root"):
             account, region = context.principal_account, context.region
             context.service_context["aws:sourceaccount"] = account

@@ -10,19 +10,23 @@ import asyncio
 import contextvars
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pulumi
 import pulumi.runtime
 import yaml
 from pulumi.runtime import mocks, settings, stack
+from pulumi.runtime.proto import resource_pb2
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _PROGRAM = CHECKOUT / "platform" / "__main__.py"
 _PROJECT = "retainwise"
+
+Value: TypeAlias = Any  # whatever JSON can hold
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,14 @@ def run_program(
 
 
 async def _run(provider: Provider, stack_name: str, config: Mapping[str, Any]) -> None:
+    # After an error every output that waited for it repeats it; the first one has been raised.
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    # What a run that failed was still waiting for belongs to that run.
+    settings.SETTINGS.rpc_manager.clear()
+    settings.SETTINGS.outputs.clear()
     adapter = _Adapter(provider)
     pulumi.runtime.set_mocks(adapter, project=_PROJECT, stack=stack_name, monitor=_Monitor(adapter))
-    settings.set_root_resource(None)  # set_mocks leaves a finished stack behind
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # set_mocks leaves a finished stack
     pulumi.runtime.set_all_config(
         {
             key: value if isinstance(value, str) else json.dumps(value)
@@ -91,9 +100,32 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(adapter)
         self._adapter = adapter
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the name of the call
+    def RegisterResource(  # noqa: N802 - the name of the call
+        self, request: resource_pb2.RegisterResourceRequest
+    ) -> resource_pb2.RegisterResourceResponse:
         self._adapter.protect[request.type, request.name] = request.protect
-        return super().RegisterResource(request)
+        with _event_loop():
+            answer: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # so it is upstream
+            return answer
+
+    def Invoke(  # noqa: N802 - the name of the call
+        self, request: resource_pb2.ResourceInvokeRequest
+    ) -> resource_pb2.ResourceInvokeResponse:
+        with _event_loop():
+            answer: resource_pb2.ResourceInvokeResponse = super().Invoke(request)  # type: ignore[no-untyped-call]  # so it is upstream
+            return answer
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Lend the thread an event loop: the double needs one, and leaves open those that it makes."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 class _Adapter(mocks.Mocks):
@@ -110,11 +142,11 @@ class _Adapter(mocks.Mocks):
         )
         return resource_id, {**args.inputs, **outputs}
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        return dict(self._provider.invoke(args.token))
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        return dict(self._provider.invoke(args.token)), []
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Value) -> Value:
     """Numbers travel as floats; AWS wants those that are whole as integers."""
     match value:
         case float() if value.is_integer():

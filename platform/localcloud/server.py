@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from localcloud.guard import Guard
 
@@ -97,7 +97,7 @@ async def _serve(data_dir: Path, listener: socket.socket) -> None:
         snapshots.cancel()
 
 
-def _load_state(emulator: Any, data_dir: Path) -> None:
+def _load_state(emulator: ModuleType, data_dir: Path) -> None:
     """Load what was saved, all of it or nothing.
 
     Raises Damaged.
@@ -120,7 +120,8 @@ def _load_state(emulator: Any, data_dir: Path) -> None:
             raise Damaged(path, exc) from exc
     for path in (data_dir / "objects").rglob("*.meta.json"):
         _check_json(path)
-    emulator._load_persisted_state = lambda: None  # done; its own starts empty on an error
+    # Done; its own would start empty on an error.
+    vars(emulator)["_load_persisted_state"] = lambda: None
 
 
 def _check_json(path: Path) -> None:
@@ -146,7 +147,7 @@ def _told_to_end() -> asyncio.Event:
     return stop
 
 
-async def _keep_snapshots(emulator: Any, guard: Guard) -> None:
+async def _keep_snapshots(emulator: ModuleType, guard: Guard) -> None:
     """Write the state soon after it changed, so that being killed costs about a second.
 
     In the event loop, where nothing else can change it meanwhile.

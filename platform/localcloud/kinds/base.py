@@ -63,6 +63,7 @@ class Kind(ABC):
     """One type of resource of one stack."""
 
     type: ClassVar[str]
+    has_tags: ClassVar[bool] = True
 
     def __init__(self, aws: Clients, stack: str) -> None:
         self.aws = aws
@@ -88,7 +89,8 @@ class Kind(ABC):
         raise self.fixed(found, differing)
 
     def tag(self, found: Found, tags: Tags) -> None:
-        """Add these tags. A type without tags of its own has nothing to do."""
+        """Add these tags."""
+        raise NotImplementedError(self.type)
 
     def owned(self) -> Iterable[Found]:
         """Every resource of this type that carries the stack's tag.

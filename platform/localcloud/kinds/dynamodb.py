@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
@@ -56,7 +56,7 @@ class Table(Kind):
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        changeable = {
+        changeable: dict[str, Callable[[Any], object]] = {
             "attributes": lambda _: None,  # go with the index that needs them
             "globalSecondaryIndexes": lambda _: self._change_indexes(found, differing),
             "ttl": lambda ttl: self.aws.dynamodb.update_time_to_live(
@@ -151,7 +151,7 @@ def _definitions(attributes: Mapping[str, Any]) -> list[Any]:
     return [{"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()]
 
 
-def _index(name: str, index: Mapping[str, Any]) -> Any:
+def _index(name: str, index: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "IndexName": name,
         "KeySchema": [

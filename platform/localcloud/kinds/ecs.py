@@ -56,6 +56,7 @@ class TaskDefinition(Kind):
     """The newest revision of a family. A change is a new one; the old ones stay for a rollback."""
 
     type = "aws:ecs/taskDefinition:TaskDefinition"
+    has_tags = False
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""

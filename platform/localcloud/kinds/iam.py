@@ -68,6 +68,7 @@ class RolePolicy(Kind):
     """One of the policies inside a role, by the role's name and its own."""
 
     type = "aws:iam/rolePolicy:RolePolicy"
+    has_tags = False
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""

@@ -66,6 +66,7 @@ class BucketVersioning(Kind):
     """Whether a bucket keeps what is overwritten."""
 
     type = "aws:s3/bucketVersioning:BucketVersioning"
+    has_tags = False
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
@@ -85,6 +86,7 @@ class BucketPublicAccessBlock(Kind):
     """The four ways of being public, refused."""
 
     type = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+    has_tags = False
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""

@@ -77,6 +77,7 @@ class RedriveAllowPolicy(Kind):
     """The queues that a dead-letter queue stands behind."""
 
     type = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
+    has_tags = False
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""

@@ -1,0 +1,62 @@
+"""A local cloud of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import boto3
+import pytest
+from localcloud import cloud as local_cloud
+from localcloud.home import Home
+
+REGION = "eu-west-1"
+
+
+class Emulator:
+    """A running local cloud and how to talk to it."""
+
+    def __init__(self, cloud: local_cloud.Cloud) -> None:
+        self.cloud = cloud
+        self.endpoint = cloud.endpoint
+        self.session = cloud.session(REGION)
+
+    def client(self, service: str, session: boto3.Session | None = None):
+        return (session or self.session).client(service, endpoint_url=self.endpoint)
+
+    def as_role(self, name: str) -> boto3.Session:
+        """A session of the role with this name."""
+        role = f"arn:aws:iam::{local_cloud.ACCOUNT_ID}:role/{name}"
+        answer = self.client("sts").assume_role(RoleArn=role, RoleSessionName="test")
+        given = answer["Credentials"]
+        return boto3.Session(
+            given["AccessKeyId"],
+            given["SecretAccessKey"],
+            given["SessionToken"],
+            region_name=REGION,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _no_profile_of_the_developer(monkeypatch):
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Emulator]]:
+    """Start the local cloud in one folder; again after it was ended."""
+    home = Home(tmp_path)
+    with ExitStack() as stack:
+        lock = stack.enter_context(home.held("a test"))
+
+        def run() -> Emulator:
+            return Emulator(stack.enter_context(local_cloud.running(home, lock)))
+
+        yield run
+
+
+@pytest.fixture
+def emulator(start: Callable[[], Emulator]) -> Emulator:
+    return start()

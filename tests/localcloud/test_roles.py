@@ -1,0 +1,151 @@
+"""The declared roles: what is theirs works, everything else is denied, by IAM and not by chance."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+from localcloud import cloud as local_cloud
+from localcloud.apply import apply
+
+ACCOUNT = local_cloud.ACCOUNT_ID
+UPLOADS = f"local-retainwise-uploads-{ACCOUNT}"
+RESULTS = f"local-retainwise-results-{ACCOUNT}"
+TABLE = "local-retainwise-predictions"
+QUEUE = f"/{ACCOUNT}/local-retainwise-predictions-queue"
+DLQ = f"/{ACCOUNT}/local-retainwise-predictions-dlq"
+KEY = {"account": {"S": "acme"}, "id": {"S": "01"}}
+DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+
+
+class Service:
+    """What a service can do under its role: each call by a short name."""
+
+    def __init__(self, emulator, role):
+        session = emulator.as_role(role)
+        self.s3, self.sqs, self.dynamodb, self.iam = (
+            emulator.client(name, session) for name in ("s3", "sqs", "dynamodb", "iam")
+        )
+        self.queue, self.dlq = emulator.endpoint + QUEUE, emulator.endpoint + DLQ
+
+    def query(self, index=None):
+        keys = {None: "account", "by-status": "account_status", "by-id": "id"}
+        name = keys.get(index, index)
+        self.dynamodb.query(
+            TableName=TABLE,
+            **({"IndexName": index} if index else {}),
+            KeyConditionExpression="#k = :v",
+            ExpressionAttributeNames={"#k": name},
+            ExpressionAttributeValues={":v": {"S": "acme"}},
+        )
+
+    def put_object(self, bucket, key):
+        self.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+
+    def get_object(self, bucket, key):
+        self.s3.get_object(Bucket=bucket, Key=key)
+
+
+@pytest.fixture
+def services(emulator):
+    apply(emulator.session, emulator.endpoint, "local")
+    root = emulator.client("s3")
+    for bucket, folder in ((UPLOADS, "uploads"), (RESULTS, "results")):
+        for key in (f"{folder}/acme/a.csv", "elsewhere/a.csv"):
+            root.put_object(Bucket=bucket, Key=key, Body=b"x")
+    emulator.client("sqs").create_queue(QueueName="another")
+    return {name: Service(emulator, f"local-retainwise-{name}-task") for name in ("web", "worker")}
+
+
+# What each may do; what the other one may do and it may not; what nobody may.
+UP, RES, OUT = "uploads/acme/a.csv", "results/acme/a.csv", "elsewhere/a.csv"
+CALLS = {
+    "read uploads": lambda s: s.get_object(UPLOADS, UP),
+    "write uploads": lambda s: s.put_object(UPLOADS, UP),
+    "read results": lambda s: s.get_object(RESULTS, RES),
+    "write results": lambda s: s.put_object(RESULTS, RES),
+    "read elsewhere": lambda s: s.get_object(UPLOADS, OUT),
+    "write elsewhere": lambda s: s.put_object(RESULTS, OUT),
+    "ask whether the buckets are there": lambda s: s.s3.head_bucket(Bucket=UPLOADS),
+    "list versions": lambda s: s.s3.list_object_versions(Bucket=RESULTS),
+    "erase": lambda s: s.s3.delete_object(Bucket=UPLOADS, Key=UP),
+    "get a record": lambda s: s.dynamodb.get_item(TableName=TABLE, Key=KEY),
+    "put a record": lambda s: s.dynamodb.put_item(TableName=TABLE, Item=KEY),
+    "query an account": lambda s: s.query(),
+    "query by status": lambda s: s.query("by-status"),
+    "query by id": lambda s: s.query("by-id"),
+    "query unfinished": lambda s: s.query("unfinished"),
+    "scan": lambda s: s.dynamodb.scan(TableName=TABLE),
+    "send": lambda s: s.sqs.send_message(QueueUrl=s.queue, MessageBody="x"),
+    "send a batch": lambda s: s.sqs.send_message_batch(
+        QueueUrl=s.queue, Entries=[{"Id": "1", "MessageBody": "x"}]
+    ),
+    "receive": lambda s: s.sqs.receive_message(QueueUrl=s.queue),
+    "send to the dead-letter queue": lambda s: s.sqs.send_message(QueueUrl=s.dlq, MessageBody="x"),
+    "receive from the dead-letter queue": lambda s: s.sqs.receive_message(QueueUrl=s.dlq),
+    "send to another queue": lambda s: s.sqs.send_message(
+        QueueUrl=s.queue.replace("local-retainwise-predictions-queue", "another"), MessageBody="x"
+    ),
+    "purge": lambda s: s.sqs.purge_queue(QueueUrl=s.queue),
+    "read policies": lambda s: s.iam.list_roles(),
+}
+MAY = {
+    "web": {
+        "read uploads",
+        "write uploads",
+        "read results",
+        "ask whether the buckets are there",
+        "get a record",
+        "put a record",
+        "query an account",
+        "query by status",
+        "send",
+        "send a batch",
+    },
+    "worker": {
+        "read uploads",
+        "write results",
+        "ask whether the buckets are there",
+        "list versions",
+        "erase",
+        "get a record",
+        "put a record",
+        "query an account",
+        "query by id",
+        "query unfinished",
+        "send",
+        "send a batch",
+        "receive",
+        "send to the dead-letter queue",
+    },
+}
+
+
+@pytest.mark.parametrize("service", ["web", "worker"])
+def test_a_role_allows_what_is_the_service_s_own_and_denies_the_rest(services, service):
+    allowed = set()
+    for name, call in CALLS.items():
+        try:
+            call(services[service])
+        except ClientError as exc:
+            assert exc.response["Error"]["Code"] in DENIED, (name, exc)
+        else:
+            allowed.add(name)
+    assert allowed == MAY[service]
+
+
+def test_a_forged_secret_is_refused(emulator, services):
+    given = emulator.as_role("local-retainwise-web-task").get_credentials()
+    forged = type(emulator.session)(
+        given.access_key, "forged", given.token, region_name="eu-west-1"
+    )
+    with pytest.raises(ClientError, match="signature"):
+        emulator.client("sqs", forged).list_queues()
+
+
+def test_nobody_but_ecs_may_take_a_role(emulator, services):
+    worker = emulator.as_role("local-retainwise-worker-task")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        emulator.client("sts", worker).assume_role(
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/local-retainwise-web-task",
+            RoleSessionName="worker",
+        )
