@@ -5,24 +5,27 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format matrix bench locks clean
+.PHONY: help install up test check format matrix bench screenshot locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-install: .venv/.installed .venv-localcloud/.installed ## the two virtualenvs: .venv and .venv-localcloud
+install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv and .venv-localcloud
 
 # --clear: a virtualenv that an interrupted install left half done is made again.
-.venv/.installed: locks/development.txt pyproject.toml
+.venv/.packages: locks/development.txt
 	@$(PYTHON) retainwise/preflight.py
 	@echo "installing the packages into .venv (about a minute, once)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/development.txt
+	@touch $@
+
+.venv/.product: .venv/.packages pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Its own virtualenv: the emulator pins botocore, and the product must not be held to that.
-.venv-localcloud/.installed: locks/localcloud.txt
+.venv-localcloud/.packages: locks/localcloud.txt
 	@$(PYTHON) retainwise/preflight.py
 	@echo "installing the local cloud into .venv-localcloud"
 	@$(PYTHON) -m venv --clear .venv-localcloud
@@ -50,6 +53,9 @@ matrix: install ## kill everything at five points of a job
 
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py
+
+screenshot: install ## the README's picture, from the running product
+	@$(BIN)/python tests/support/screenshot.py
 
 # The constraint keeps one version of a package across all locks. No address of an index goes in.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

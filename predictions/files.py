@@ -56,7 +56,8 @@ class Files:
     ) -> InputFile:
         """Stream an upload to its object in bounded memory, and say exactly what is there now.
 
-        What `stream.read` raises comes through; nothing is left in the bucket then.
+        `stream.read(n)` must give n bytes until the end. What it raises comes through, and nothing
+        is left in the bucket then.
         """
         key = f"uploads/{account}/{prediction_id}/input.csv"
         measured = Measured(stream)

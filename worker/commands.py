@@ -10,6 +10,8 @@ import click
 @click.command()
 def worker() -> None:
     """Score what is queued, until SIGTERM."""
+    from botocore.exceptions import NoRegionError
+
     from predictions.settings import SettingsError, read_settings
     from worker.job_process import JobProcessUnusable
     from worker.service import serve
@@ -17,6 +19,6 @@ def worker() -> None:
 
     try:
         sys.exit(serve(read_settings(WorkerSettings)))
-    except (SettingsError, JobProcessUnusable) as exc:
+    except (SettingsError, JobProcessUnusable, NoRegionError) as exc:
         click.echo(f"retainwise worker: {exc}", err=True)
         sys.exit(2)

@@ -64,8 +64,6 @@ def test_its_worker_is_killed(product, big_file, fraction):
 
 @AT_FRACTIONS
 def test_everything_is_killed(own, big_file, fraction):
-    product = Product(own / "local")
-    own.start()
     prediction_id = own.upload(big_file)
     own.wait_for_progress(prediction_id, fraction)
     processes = own.processes()
@@ -77,8 +75,6 @@ def test_everything_is_killed(own, big_file, fraction):
 
 
 def test_a_second_start_finds_yesterdays_predictions_and_files(own):
-    product = Product(own / "local")
-    own.start()
     prediction_id = own.upload(TELCO)
     own.wait_until(prediction_id, "COMPLETED")
     before = own.result(prediction_id)
@@ -91,8 +87,6 @@ def test_a_second_start_finds_yesterdays_predictions_and_files(own):
 
 
 def test_ctrl_c_lets_the_job_finish(own, big_file):
-    product = Product(own / "local")
-    own.start()
     prediction_id = own.upload(big_file)
     own.wait_for_progress(prediction_id, 0.1)
     assert own.stop() == 0
@@ -102,8 +96,6 @@ def test_ctrl_c_lets_the_job_finish(own, big_file):
 
 
 def test_nothing_outlives_a_killed_up(own):
-    product = Product(own / "local")
-    own.start()
     processes = own.processes()
     own.process.send_signal(signal.SIGKILL)
     own.process.wait()
