@@ -33,10 +33,10 @@ _GRACE_S = 0.5
 class Damaged(Exception):
     """A file of the state cannot be read; the message says which, why and what to do."""
 
-    def __init__(self, path: Path, why: object) -> None:
+    def __init__(self, path: Path, why: object, data_dir: Path) -> None:
         super().__init__(
-            f"{path} is damaged ({why}). Put that file back from a copy, or remove "
-            f"{path.parent} to start with an empty cloud."
+            f"{path} is damaged ({why}). Put that file back from a copy, or remove {data_dir} to "
+            "start with an empty cloud."
         )
 
 
@@ -110,25 +110,25 @@ def _load_state(emulator: ModuleType, data_dir: Path) -> None:
         path = data_dir / "state" / f"{name}.json"
         if not path.exists():
             continue
-        _check_json(path)
+        _check_json(path, data_dir)
         state = persistence.load_state(name)
         if state is None:
-            raise Damaged(path, "not in a form that this version of the emulator reads")
+            raise Damaged(path, "not in a form that this emulator reads", data_dir)
         try:
             emulator._get_module(module).load_persisted_state(state)
         except Exception as exc:
-            raise Damaged(path, exc) from exc
+            raise Damaged(path, exc, data_dir) from exc
     for path in (data_dir / "objects").rglob("*.meta.json"):
-        _check_json(path)
+        _check_json(path, data_dir)
     # Done; its own would start empty on an error.
     vars(emulator)["_load_persisted_state"] = lambda: None
 
 
-def _check_json(path: Path) -> None:
+def _check_json(path: Path, data_dir: Path) -> None:
     try:
         json.loads(path.read_bytes())
     except ValueError as exc:
-        raise Damaged(path, exc) from exc
+        raise Damaged(path, exc, data_dir) from exc
 
 
 def _told_to_end() -> asyncio.Event:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+
 from localcloud.program import Declared, run_program, stack_config
 
 ACCOUNT_ID = "111122223333"

@@ -6,6 +6,7 @@ import copy
 
 import pulumi
 import pytest
+
 from localcloud.program import run_program, stack_config
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+
 from localcloud import cloud as local_cloud
 from localcloud.home import Home
 

@@ -7,6 +7,7 @@ import json
 
 import pulumi
 import pytest
+
 from localcloud.apply import apply
 from localcloud.kinds.base import NAME_TAG, PROTECT_TAG, STACK_TAG, Unapplicable
 from localcloud.program import stack_config

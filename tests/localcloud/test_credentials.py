@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+
 from localcloud import credentials
 from localcloud.apply import apply
 

@@ -9,6 +9,8 @@ import signal
 import time
 
 import pytest
+
+from localcloud import cloud as local_cloud
 from localcloud.home import Unusable
 
 
@@ -69,7 +71,7 @@ def test_nothing_is_written_while_nothing_changes(emulator, tmp_path):
     [
         ("", "Expecting value"),
         ('{"__ministack_format__": 2, "payload"', "line 1 column"),
-        ('{"__ministack_format__": 99, "payload": {}}', "not in a form that this version"),
+        ('{"__ministack_format__": 99, "payload": {}}', "not in a form that this emulator"),
         ('{"__ministack_format__": 2, "payload": 7}', "damaged"),
     ],
 )
@@ -107,6 +109,12 @@ def test_an_object_that_was_being_written_is_no_object(start, emulator, tmp_path
     body.with_name("a.csv.tmp").write_bytes(b"half")
     listed = start().client("s3").list_objects_v2(Bucket="files")["Contents"]
     assert [one["Key"] for one in listed] == ["uploads/a.csv"]
+
+
+def test_a_local_cloud_that_is_not_installed_is_told(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(local_cloud, "PYTHON", tmp_path / "python")
+    with pytest.raises(Unusable, match=r"python is missing.*run `make install`"):
+        start()
 
 
 def test_it_ends_when_the_one_who_started_it_is_gone(emulator):

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+
 from localcloud import supervisor
 from localcloud.apply import Task
 from localcloud.home import Home, Unusable
@@ -156,9 +157,12 @@ def test_a_service_sees_its_declared_environment_and_no_more(service, home, monk
 
 
 def test_a_second_one_is_told_who_holds_the_folder(home):
-    with home.held("http://127.0.0.1:8000"), pytest.raises(Unusable) as refused:
-        with home.held("another"):
-            pass
+    with (
+        home.held("http://127.0.0.1:8000"),
+        pytest.raises(Unusable) as refused,
+        home.held("another"),
+    ):
+        pass
     said = str(refused.value)
     assert f"in use by process {os.getpid()} (http://127.0.0.1:8000)" in said
 

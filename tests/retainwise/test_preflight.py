@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from retainwise import preflight
 
 SCRIPT = Path(preflight.__file__)
