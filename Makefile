@@ -46,7 +46,7 @@ format: install ## put the code into the common form
 	@$(BIN)/ruff check --quiet --fix .
 
 test: check ## everything CI asks for
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 matrix: install ## kill everything at five points of a job
 	@$(BIN)/python -m pytest -m 'matrix or not matrix' tests/e2e/test_endings.py

@@ -17,6 +17,7 @@ os.environ["PYTHONPATH"] = str(SUPPORT / "loopback")
 sys.modules.pop("sitecustomize", None)
 sys.path.insert(0, os.environ["PYTHONPATH"])
 import sitecustomize  # noqa: E402, F401
+
 from memory_cloud import Cloud, memory_cloud  # noqa: E402
 
 # The SDK asks an address of the machine's own cloud for credentials when it finds none.

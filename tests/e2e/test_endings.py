@@ -13,12 +13,12 @@ pytestmark = pytest.mark.timeout(300)
 AT_FRACTIONS = pytest.mark.parametrize(
     "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in (0.1, 0.3, 0.7, 0.9))]
 )
-ROWS = 7043 * 30
+ROWS = 7043 * 20
 
 
 @pytest.fixture(scope="module")
 def big_file(tmp_path_factory):
-    """Give a file that takes some seconds: the Telco customers, thirty times."""
+    """Give a file that takes some seconds: the Telco customers, twenty times."""
     path = tmp_path_factory.mktemp("files") / "big.csv"
     header, rows = TELCO.read_bytes().split(b"\n", 1)
     path.write_bytes(header + b"\n" + rows * (ROWS // 7043))

@@ -19,8 +19,8 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from memory_cloud import TRACEPARENT, memory_cloud
 
+from memory_cloud import TRACEPARENT, memory_cloud
 from predictions import message
 from predictions.errors import LeaseLost, NotFound, WrongStatus
 from predictions.record import (

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from memory_cloud import TRACEPARENT
 
+from memory_cloud import TRACEPARENT
 from predictions import message
 from predictions.record import InputFile, Prediction, Status, new_id, utc_now
 

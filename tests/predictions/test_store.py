@@ -1,8 +1,8 @@
 """Single steps of the store that the state machine in test_life.py does not reach."""
 
 import pytest
-from memory_cloud import TRACEPARENT
 
+from memory_cloud import TRACEPARENT
 from predictions.errors import NotFound
 from predictions.record import InputFile, new_id
 from predictions.store import IDEMPOTENCY_TTL_S, AlreadySubmitted, Remembered, Store
