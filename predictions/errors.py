@@ -36,10 +36,11 @@ class WrongStatus(PredictionError):
 class LeaseLost(PredictionError):
     """The claim no longer holds: another owner, another attempt, finished or deleted."""
 
-    def __init__(self, claim: Claim, found: str) -> None:
+    def __init__(self, claim: Claim, found: str, *, deleted: bool = False) -> None:
         super().__init__(
             f"{claim.id} attempt {claim.attempt} is no longer held by {claim.owner}: found {found}"
         )
+        self.deleted = deleted
 
 
 class IdempotencyConflict(PredictionError):

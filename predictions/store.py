@@ -257,7 +257,8 @@ class Store:
         self._leave_processing(
             claim,
             to=Status.PROCESSING,
-            put={"rows_done": rows_done, "fraction_done": fraction_done},
+            # Rounded: DynamoDB refuses a number as small as a float may be.
+            put={"rows_done": rows_done, "fraction_done": round(fraction_done, 4)},
             add={"beat": 1},
         )
 
@@ -359,7 +360,10 @@ class Store:
         self._table.meta.client.transact_write_items(TransactItems=writes)
 
     def order_erasure(self, account: str, prediction_id: str) -> None:
-        """Order the removal of files that no record points to (an upload that came second)."""
+        """Order the removal of files that no record points to.
+
+        They are an upload that came second, or what a job wrote after its prediction was deleted.
+        """
         self._table.put_item(Item=self._erasure(account, prediction_id, 0))
 
     def erased(self, erasure: Erasure) -> None:
@@ -398,7 +402,7 @@ class Store:
                 ),
             )
         except NotFound:
-            raise LeaseLost(claim, "nothing: it was deleted") from None
+            raise LeaseLost(claim, "nothing: it was deleted", deleted=True) from None
 
     def _step(
         self,

@@ -151,6 +151,8 @@ class Consumer:
         except LeaseLost as exc:
             # Nothing was committed. Whoever holds the record now settles it and its message.
             log.warning("lease_lost", found=str(exc))
+            if exc.deleted:  # the job may have stored a result behind the eraser
+                self._store.order_erasure(claim.account, claim.id)
             return
         self._queue.delete(received)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -160,10 +160,16 @@ class Life(RuleBasedStateMachine):
 
     def commit(self, claim, write, status):
         key = (claim.account, claim.id)
+        refused = None
         try:
             write()
-        except LeaseLost:
+        except LeaseLost as lost:
+            refused = lost
+        if refused is not None:
             assert self.holder.get(key) != claim, "the holder was refused"
+            assert refused.deleted == (key not in self.expected)
+            if refused.deleted:  # as the worker does
+                self.store.order_erasure(*key)
             return False
         assert self.holder.get(key) == claim, "a superseded claim was let in"
         self.expected[key] = status
@@ -307,6 +313,8 @@ class Life(RuleBasedStateMachine):
 
 Life.TestCase.settings = settings(
     max_examples=20,
+    # A failure is shown as it was found: to look for a smaller one takes minutes here.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -5,25 +5,9 @@ import json
 import pytest
 
 from memory_cloud import TRACEPARENT
+from plain import ID, KEY, a_prediction
 from predictions import message
-from predictions.record import InputFile, Prediction, Status, new_id, utc_now
-
-ID = "01JDQ6C2V8M1Q4YF3H8Z7K5W9A"
-KEY = f"uploads/demo/{ID}/input.csv"
-
-
-def a_prediction(**changes):
-    values = {
-        "account": "demo",
-        "id": ID,
-        "status": Status.QUEUED,
-        "attempt": 2,
-        "input": InputFile(key=KEY, name="a.csv", size_bytes=1, sha256="0", etag="0"),
-        "created_at": utc_now(),
-        "updated_at": utc_now(),
-        "traceparent": TRACEPARENT,
-    }
-    return Prediction(**values | changes)
+from predictions.record import new_id
 
 
 def test_todays_message_is_a_cloudevent_that_carries_ids_only():

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from predictions.record import Band, Failure, ResultFile, Status, Summary, new_id
+from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Progress, Refused
 from worker.job_process import Died
@@ -132,15 +133,25 @@ def test_a_superseded_worker_commits_nothing_and_leaves_the_message(cloud, worke
     prediction = queued(cloud)
 
     def meanwhile():
-        record = now(cloud, prediction)
-        from predictions.sweeper import claim_of
-
-        cloud.store.put_back(claim_of(record))
+        cloud.store.put_back(claim_of(now(cloud, prediction)))
         return Finished(RESULT, SUMMARY)
 
     take(cloud, worker(meanwhile)[0])
     assert now(cloud, prediction).status is Status.QUEUED
     assert messages(cloud) == (0, 1)
+
+
+def test_what_a_job_wrote_after_its_prediction_was_deleted_is_erased(cloud, worker):
+    prediction = queued(cloud)
+
+    def meanwhile():
+        cloud.store.delete(prediction.account, prediction.id, erase_after_s=0)
+        [order] = cloud.store.erasures_due()
+        cloud.store.erased(order)  # the eraser was there before the job had written
+        return Finished(RESULT, SUMMARY)
+
+    take(cloud, worker(meanwhile)[0])
+    assert [order.prediction_id for order in cloud.store.erasures_due()] == [prediction.id]
 
 
 def test_the_second_message_of_a_finished_prediction_starts_nothing(cloud, worker):

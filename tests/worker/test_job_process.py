@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from plain import a_prediction
 from product import alive, wait_for
 from worker.job import Broke, Job, JobSettings
 from worker.job_process import Died, JobProcess, JobProcessUnusable
@@ -36,25 +37,24 @@ def children():
     ]
 
 
-def test_its_death_is_told_and_the_next_job_gets_a_new_one(job_process, tmp_path, cloud):
+def test_its_death_is_told_and_the_next_job_gets_a_new_one(job_process, tmp_path):
     [first] = children()
     first.kill()
     assert job_process.next_event(10) == Died(-signal.SIGKILL)
-    job_process.run(Job(cloud.submit(b"id\n1\n"), tmp_path))
+    job_process.run(Job(a_prediction(), tmp_path))
     [second] = children()
     assert second.pid != first.pid
 
 
 def test_an_error_is_told_by_its_kind_only_and_the_process_lives_on(
-    job_process, tmp_path, cloud, monkeypatch
+    job_process, tmp_path, monkeypatch
 ):
-    prediction = cloud.submit(b"id\n1\n")  # in this process's memory: the child cannot reach it
     job_process.stop()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # nobody is there
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
     for _ in range(2):
-        job_process.run(Job(prediction, tmp_path))
+        job_process.run(Job(a_prediction(), tmp_path))
         assert job_process.next_event(60) == Broke("EndpointConnectionError")
 
 
