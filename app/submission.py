@@ -19,7 +19,7 @@ from app.problems import Problem
 from app.services import services
 from app.uploads import Upload
 from predictions.record import Prediction, new_id
-from predictions.store import AlreadySubmitted
+from predictions.errors import AlreadySubmitted
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -4,7 +4,8 @@ PredictionError
 ├── NotFound               no such prediction in this account
 ├── WrongStatus            the step is not allowed from the status that was found
 ├── LeaseLost              somebody else, or nobody, holds the claim now
-├── IdempotencyConflict    the key was used before with another file
+├── AlreadySubmitted       another request used the same Idempotency-Key first
+├── UnreadableRecord       an item of the table that is not a prediction as we know it
 ├── InputChanged           the uploaded object is not the one that was recorded
 └── BadCustomerFile        the file cannot be scored at all
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from predictions.record import Claim, Failure, Prediction
+    from predictions.record import Claim, Failure, Prediction, Remembered
 
 
 class PredictionError(Exception):
@@ -43,8 +44,16 @@ class LeaseLost(PredictionError):
         self.deleted = deleted
 
 
-class IdempotencyConflict(PredictionError):
-    """The idempotency key was used before with a file of other content."""
+class AlreadySubmitted(PredictionError):
+    """Another request used the same Idempotency-Key first."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        super().__init__(f"the key already stands for {remembered.prediction_id}")
+        self.remembered = remembered
+
+
+class UnreadableRecord(PredictionError):
+    """An item of the table that is not a prediction as we know it; the message names its key."""
 
 
 class InputChanged(PredictionError):

@@ -31,14 +31,15 @@ UNFINISHED = frozenset({Status.QUEUED, Status.PROCESSING})
 class Frozen(BaseModel):
     """A value: equal by content, never changed in place."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Errors never quote what they refuse: it may be a customer's.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Failure(Frozen):
     """Why a prediction ended without a result, in words for the person who uploaded the file."""
 
     code: str = Field(description="Stable, for programs: `missing-columns`, `attempts-used-up`, …")
-    message: str = Field(description="What happened and where.")
+    message: str = Field(max_length=4000, description="What happened and where.")
     hint: str = Field(description="What to do about it.")
     row: int | None = Field(default=None, description="Line of the customer, first one = 1.")
     column: str | None = Field(default=None, description="The column's name in the header.")
@@ -111,6 +112,7 @@ class Prediction(Frozen):
     input: InputFile
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    queued_at: AwareDatetime = Field(description="Since when this attempt waits or waited.")
     traceparent: str
     owner: str | None = Field(default=None, description="The claim that is processing it.")
     beat: int = Field(default=0, description="Rises with each renewal of the lease.")
@@ -133,6 +135,13 @@ class Claim(Frozen):
     id: PredictionId
     attempt: int
     owner: str
+
+
+class Remembered(Frozen):
+    """What an Idempotency-Key stood for when it was first used."""
+
+    prediction_id: PredictionId
+    sha256: str
 
 
 class Page(Frozen):

@@ -29,14 +29,24 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.types import TypeDeserializer
+from pydantic import ValidationError
 
-from predictions.errors import LeaseLost, NotFound, WrongStatus
+from predictions.errors import (
+    AlreadySubmitted,
+    LeaseLost,
+    NotFound,
+    UnreadableRecord,
+    WrongStatus,
+)
 from predictions.record import (
     UNFINISHED,
     Claim,
@@ -44,6 +54,7 @@ from predictions.record import (
     InputFile,
     Page,
     Prediction,
+    Remembered,
     ResultFile,
     Status,
     Summary,
@@ -60,16 +71,11 @@ IDEMPOTENCY_TTL_S = 24 * 3600
 LONGEST_RESEND_S = 12 * 3600
 """The doubling of the resend time ends here, well inside the queue's retention."""
 
+log = structlog.get_logger()
+
 _NO_MORE_IDS = "8"  # ULIDs start with 0 to 7
 _ERASE = "ERASE"
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """What an Idempotency-Key stood for when it was first used."""
-
-    prediction_id: str
-    sha256: str
+_ERASURE = "erasure/"
 
 
 @dataclass(frozen=True)
@@ -78,14 +84,6 @@ class Erasure:
 
     account: str
     prediction_id: str
-
-
-class AlreadySubmitted(Exception):
-    """Another request with the same Idempotency-Key came first."""
-
-    def __init__(self, remembered: Remembered) -> None:
-        super().__init__(f"the key already stands for {remembered.prediction_id}")
-        self.remembered = remembered
 
 
 class Store:
@@ -111,7 +109,7 @@ class Store:
         ).get("Item")
         if found is None or "status" not in found:
             raise NotFound(prediction_id)
-        return Prediction.model_validate(found)
+        return _as_prediction(found)
 
     def find(self, prediction_id: str) -> Prediction:
         """Return a prediction by its id alone, for operators and old messages. Raises NotFound."""
@@ -147,7 +145,7 @@ class Store:
                 ScanIndexForward=False,
                 Limit=limit + 1,
             )
-        found = tuple(Prediction.model_validate(item) for item in answer["Items"])
+        found = tuple(_as_prediction(item) for item in answer["Items"])
         shown = found[:limit]
         return Page(
             predictions=shown, next_cursor=shown[-1].id if len(found) > limit and shown else None
@@ -166,7 +164,7 @@ class Store:
     def erasures_due(self) -> Iterator[Erasure]:
         """Yield the deleted predictions whose files may be removed now."""
         for key in self._unfinished(_ERASE, due_before=self._clock()):
-            yield Erasure(key["account"], key["id"].removeprefix("erasure/"))
+            yield Erasure(key["account"], key["id"].removeprefix(_ERASURE))
 
     def remembered(self, account: str, idempotency_key: str) -> Remembered | None:
         """Return what this account used the key for in the last day, if it did."""
@@ -176,7 +174,7 @@ class Store:
         # TTL removes items some days late, so an expired one may still be here.
         if item is None or float(str(item["expires_at"])) <= self._clock():
             return None
-        return Remembered(str(item["prediction_id"]), str(item["sha256"]))
+        return Remembered.model_validate(item)
 
     def ping(self) -> None:
         """Make one cheap read; raises the SDK's error when the table cannot be read."""
@@ -206,11 +204,17 @@ class Store:
             input=input_file,
             created_at=now,
             updated_at=now,
+            queued_at=now,
             traceparent=traceparent,
             due_at=self._clock() + self._resend_after_s,
         )
         item = _as_item(prediction) | _index_keys(account, Status.QUEUED)
-        puts: list[Any] = [self._put_if_new(item)]
+        # The upload's own erasure order, made before it began, ends with the same write.
+        order = {"account": account, "id": _erasure_id(prediction_id)}
+        writes: list[Any] = [
+            self._put_if_new(item),
+            {"Delete": {"TableName": self._table.name, "Key": order}},
+        ]
         if idempotency_key is not None:
             remember = {
                 "account": account,
@@ -220,10 +224,10 @@ class Store:
                 "expires_at": int(self._clock() + IDEMPOTENCY_TTL_S),
             }
             item["idempotency_id"] = remember["id"]
-            puts.append(self._put_if_new(remember, or_expired=True))
+            writes.append(self._put_if_new(remember, or_expired=True))
         client = self._table.meta.client
         try:
-            client.transact_write_items(TransactItems=puts)
+            client.transact_write_items(TransactItems=writes)
         except client.exceptions.TransactionCanceledException:
             earlier = idempotency_key and self.remembered(account, idempotency_key)
             if not earlier:
@@ -232,25 +236,32 @@ class Store:
         return prediction
 
     def claim(self, account: str, prediction_id: str, attempt: int, owner: str) -> Prediction:
-        """QUEUED → PROCESSING for this owner.
+        """QUEUED → PROCESSING for this owner, who must be new for each claim.
 
         Raises NotFound, or WrongStatus when it is not QUEUED at this attempt.
         """
-        return self._step(
-            {"account": account, "id": prediction_id},
-            leaving=Attr("status").eq(Status.QUEUED) & Attr("attempt").eq(attempt),
-            to=Status.PROCESSING,
-            put={
-                "owner": owner,
-                "beat": 0,
-                "started_at": utc_now().isoformat(),
-                "rows_done": 0,
-                "fraction_done": 0,
-                # Only orders the index: the sweeper looks at every PROCESSING record.
-                "due_at": self._clock(),
-            },
-            refused=lambda found: WrongStatus(found, f"QUEUED at attempt {attempt}"),
-        )
+        try:
+            return self._step(
+                {"account": account, "id": prediction_id},
+                leaving=Attr("status").eq(Status.QUEUED) & Attr("attempt").eq(attempt),
+                to=Status.PROCESSING,
+                put={
+                    "owner": owner,
+                    "beat": 0,
+                    "started_at": utc_now().isoformat(),
+                    "rows_done": 0,
+                    "fraction_done": 0,
+                    # Only orders the index: the sweeper looks at every PROCESSING record.
+                    "due_at": self._clock(),
+                },
+                refused=lambda found: WrongStatus(found, f"QUEUED at attempt {attempt}"),
+            )
+        except WrongStatus:
+            # The SDK repeats a call whose answer was lost, and is refused by its own success.
+            found = self.get(account, prediction_id)
+            if found.owner != owner:
+                raise
+            return found
 
     def renew(self, claim: Claim, *, rows_done: int, fraction_done: float) -> None:
         """Show that the claim is alive, and how far it is. Raises LeaseLost."""
@@ -354,21 +365,21 @@ class Store:
             {"Delete": {"TableName": name, "Key": {"account": account, "id": prediction_id}}},
             {"Put": {"TableName": name, "Item": erasure}},
         ]
-        if "idempotency_id" in gone:  # or the key would go on to stand for something deleted
-            key = {"account": account, "id": gone["idempotency_id"]}
-            writes.append({"Delete": {"TableName": name, "Key": key}})
         self._table.meta.client.transact_write_items(TransactItems=writes)
+        if "idempotency_id" in gone:
+            self._forget_key(account, str(gone["idempotency_id"]), prediction_id)
 
-    def order_erasure(self, account: str, prediction_id: str) -> None:
-        """Order the removal of files that no record points to.
+    def order_erasure(self, account: str, prediction_id: str, *, after_s: float = 0) -> None:
+        """Order the removal, `after_s` from now, of files that no record points to.
 
-        They are an upload that came second, or what a job wrote after its prediction was deleted.
+        They are an upload that is about to begin and may never become a record, one that came
+        second, or what a job wrote after its prediction was deleted.
         """
-        self._table.put_item(Item=self._erasure(account, prediction_id, 0))
+        self._table.put_item(Item=self._erasure(account, prediction_id, after_s))
 
     def erased(self, erasure: Erasure) -> None:
         """Forget an erasure order: its files are gone."""
-        key = {"account": erasure.account, "id": f"erasure/{erasure.prediction_id}"}
+        key = {"account": erasure.account, "id": _erasure_id(erasure.prediction_id)}
         self._table.delete_item(Key=key)
 
     # ---- how ----------------------------------------------------------------------------
@@ -425,6 +436,8 @@ class Store:
             drop = (*drop, "owner")
         if to is not Status.FAILED:
             drop = (*drop, "failure")
+        if to is Status.QUEUED:  # these are of the attempt that ended
+            drop = (*drop, "started_at", "finished_at")
         update, names, bound = _update_expression(values, add or {}, drop)
         try:
             answer = self._table.update_item(
@@ -437,14 +450,30 @@ class Store:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._table.meta.client.exceptions.ConditionalCheckFailedException as exc:
-            if "Item" not in exc.response:
+            found = cast("dict[str, Any]", exc.response).get("Item")
+            if found is None:
                 raise NotFound(key["id"]) from None
-            raise refused(self.get(key["account"], key["id"])) from None
-        return Prediction.model_validate(answer["Attributes"])
+            raise refused(_as_prediction(_plain(found))) from None
+        return _as_prediction(answer["Attributes"])
 
     def _queued_again(self) -> dict[str, Any]:
         due_at = Decimal(str(self._clock() + self._resend_after_s))
-        return {"due_at": due_at, "resends": 0, "rows_done": 0, "fraction_done": 0}
+        return {
+            "due_at": due_at,
+            "queued_at": utc_now().isoformat(),
+            "resends": 0,
+            "rows_done": 0,
+            "fraction_done": 0,
+        }
+
+    def _forget_key(self, account: str, idempotency_id: str, prediction_id: str) -> None:
+        """Forget a deleted prediction's key, unless it was used anew for another one."""
+        # A refused condition is the "unless".
+        with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
+            self._table.delete_item(
+                Key={"account": account, "id": idempotency_id},
+                ConditionExpression=Attr("prediction_id").eq(prediction_id),
+            )
 
     def _unfinished(
         self, kind: str, *, due_before: float | None = None
@@ -469,6 +498,9 @@ class Store:
             prediction = self.get(key["account"], key["id"])
         except NotFound:
             return
+        except UnreadableRecord as exc:  # one of them must not keep the others from being found
+            log.error("record_unreadable", record=str(exc))
+            return
         if prediction.status is status:
             yield prediction
 
@@ -486,10 +518,28 @@ class Store:
     def _erasure(self, account: str, prediction_id: str, after_s: float) -> dict[str, Any]:
         return {
             "account": account,
-            "id": f"erasure/{prediction_id}",
+            "id": _erasure_id(prediction_id),
             "unfinished": _ERASE,
             "due_at": Decimal(str(self._clock() + after_s)),
         }
+
+
+def _as_prediction(item: Mapping[str, Any]) -> Prediction:
+    try:
+        return Prediction.model_validate(item)
+    except ValidationError as exc:
+        wrong = ", ".join(str(error["loc"][0]) for error in exc.errors(include_input=False))
+        raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {wrong}") from None
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the item of a refused write, which the SDK leaves in DynamoDB's own notation."""
+    read = TypeDeserializer().deserialize
+    return {name: read(value) for name, value in item.items()}
+
+
+def _erasure_id(prediction_id: str) -> str:
+    return _ERASURE + prediction_id
 
 
 def _idempotency_id(key: str) -> str:

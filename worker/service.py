@@ -20,11 +20,8 @@ from predictions.work_queue import WorkQueue
 from worker.consumer import Consumer
 from worker.job import JobSettings
 from worker.job_process import JobProcess
-from worker.settings import WorkerSettings
+from worker.settings import READY_FILE, WorkerSettings
 from worker.shutdown import Shutdown
-
-READY_FILE = "worker-ready"
-"""In the temporary directory; it is there while the worker can take jobs."""
 
 _NOTICE_EVERY_S = 0.1
 

@@ -9,6 +9,9 @@ from pydantic import Field
 from predictions.aws import LONGEST_POLL_S
 from predictions.settings import ServiceSettings
 
+READY_FILE = "worker-ready"
+"""In the temporary directory; it is there while the worker can take jobs."""
+
 
 class WorkerSettings(ServiceSettings):
     """The worker's settings; each is declared on its task definition."""

@@ -37,13 +37,15 @@ class Shutdown:
 
     def notice(self) -> None:
         """Act on the signals that came."""
-        if self._signals and not self.requested:
+        if self._signals:
             self.request()
         if self._signals > 1:
             self._deadline = self._clock()
 
     def request(self) -> None:
-        """Stop receiving; start the budget."""
+        """Stop receiving; start the budget, once."""
+        if self.requested:
+            return
         self._deadline = self._clock() + max(0.0, self._budget_s - HAND_BACK_S)
         self._requested.set()
 

@@ -3,9 +3,10 @@
 import pytest
 
 from memory_cloud import TRACEPARENT
-from predictions.errors import NotFound
-from predictions.record import InputFile, new_id
-from predictions.store import IDEMPOTENCY_TTL_S, AlreadySubmitted, Remembered, Store
+from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord
+from predictions.record import Failure, InputFile, Remembered, new_id
+from predictions.store import IDEMPOTENCY_TTL_S, Store
+from predictions.sweeper import claim_of
 
 FILE = InputFile(key="uploads/demo/x/input.csv", name="a.csv", size_bytes=1, sha256="aa", etag="e")
 
@@ -30,7 +31,7 @@ def test_a_key_stands_for_the_first_prediction_only(store):
     first = submit(store, key="k")
     with pytest.raises(AlreadySubmitted) as refused:
         submit(store, key="k")
-    assert refused.value.remembered == Remembered(first, FILE.sha256)
+    assert refused.value.remembered == Remembered(prediction_id=first, sha256=FILE.sha256)
     assert [p.id for p in store.page("demo").predictions] == [first]
 
 
@@ -96,3 +97,52 @@ def test_resends_come_at_doubling_times_and_to_one_sweeper_only(store, clock):
         assert store.take_resend(due[0])
         assert not store.take_resend(due[0]), "a second sweeper was let in"
     assert waits == [60, 120, 240, 480]
+
+
+def test_deleting_an_old_prediction_leaves_the_key_to_the_newer_one(store, clock):
+    old = submit(store, key="k")
+    clock[0] += IDEMPOTENCY_TTL_S
+    new = submit(store, key="k")
+    store.delete("demo", old, erase_after_s=0)
+    assert store.remembered("demo", "k").prediction_id == new
+
+
+def test_an_upload_that_becomes_a_record_loses_its_erasure_order(store):
+    kept, orphan = new_id(), new_id()
+    for prediction_id in (kept, orphan):
+        store.order_erasure("demo", prediction_id)
+    store.submit("demo", kept, FILE, traceparent=TRACEPARENT)
+    assert [order.prediction_id for order in store.erasures_due()] == [orphan]
+
+
+def test_a_claim_whose_answer_was_lost_is_still_ours(store):
+    prediction_id = submit(store)
+    first = store.claim("demo", prediction_id, 1, "me")
+    assert store.claim("demo", prediction_id, 1, "me") == first
+
+
+def test_one_unreadable_record_does_not_hide_the_others(store, clock, cloud):
+    broken, sound = submit(store), submit(store)
+    cloud.table.update_item(
+        Key={"account": "demo", "id": broken},
+        UpdateExpression="SET attempt = :nonsense",
+        ExpressionAttributeValues={":nonsense": "secret of a customer"},
+    )
+    clock[0] += 60
+    assert [p.id for p in store.queued_and_due()] == [sound]
+    with pytest.raises(UnreadableRecord, match=f"demo/{broken}: attempt$") as refused:
+        store.get("demo", broken)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_retry_forgets_the_times_of_the_attempt_before(store):
+    prediction_id = submit(store)
+    claimed = store.claim("demo", prediction_id, 1, "me")
+    assert claimed.started_at
+    failed = store.fail(claim_of(claimed), Failure(code="c", message="m", hint="h"))
+    assert failed.finished_at
+    queued = store.requeue("demo", prediction_id)
+    assert (queued.started_at, queued.finished_at) == (None, None)
+    assert queued.queued_at > failed.queued_at
+    assert store.take_resend(queued)
+    assert store.get("demo", prediction_id).queued_at == queued.queued_at

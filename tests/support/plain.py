@@ -19,6 +19,7 @@ def a_prediction(**changes: object) -> Prediction:
         "input": InputFile(key=KEY, name="a.csv", size_bytes=1, sha256="0", etag="0"),
         "created_at": utc_now(),
         "updated_at": utc_now(),
+        "queued_at": utc_now(),
         "traceparent": TRACEPARENT,
     }
     return Prediction.model_validate(values | changes)

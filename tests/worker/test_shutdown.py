@@ -45,3 +45,11 @@ def test_the_second_signal_hurries(shutdown):
         os.kill(os.getpid(), signal.SIGTERM)
         shutdown.notice()
     assert shutdown.hand_back_now
+
+
+def test_a_second_request_does_not_start_the_budget_again(shutdown):
+    shutdown.request()
+    shutdown.clock.now = 20
+    shutdown.request()  # a part of the worker died meanwhile
+    shutdown.clock.now = 30 - HAND_BACK_S
+    assert shutdown.hand_back_now
