@@ -32,6 +32,7 @@ class WrongStatus(PredictionError):
     def __init__(self, prediction: Prediction, wanted: str) -> None:
         super().__init__(f"{prediction.id} is {prediction.status}, not {wanted}")
         self.found = prediction.status
+        self.attempt = prediction.attempt
 
 
 class LeaseLost(PredictionError):

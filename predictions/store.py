@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -145,10 +145,11 @@ class Store:
                 ScanIndexForward=False,
                 Limit=limit + 1,
             )
-        found = tuple(_as_prediction(item) for item in answer["Items"])
-        shown = found[:limit]
+        shown = answer["Items"][:limit]
+        more = len(answer["Items"]) > limit
         return Page(
-            predictions=shown, next_cursor=shown[-1].id if len(found) > limit and shown else None
+            predictions=tuple(_readable(shown)),
+            next_cursor=str(shown[-1]["id"]) if more else None,
         )
 
     def queued_and_due(self) -> Iterator[Prediction]:
@@ -494,15 +495,10 @@ class Store:
 
     def _still(self, key: dict[str, str], status: Status) -> Iterator[Prediction]:
         """Yield the record as it is now: the index may be a moment behind."""
-        try:
-            prediction = self.get(key["account"], key["id"])
-        except NotFound:
-            return
-        except UnreadableRecord as exc:  # one of them must not keep the others from being found
-            log.error("record_unreadable", record=str(exc))
-            return
-        if prediction.status is status:
-            yield prediction
+        found = self._table.get_item(Key=key, ConsistentRead=True).get("Item")
+        for prediction in _readable([found] if found else []):
+            if prediction.status is status:
+                yield prediction
 
     def _put_if_new(self, item: dict[str, Any], *, or_expired: bool = False) -> dict[str, Any]:
         put: dict[str, Any] = {
@@ -530,6 +526,15 @@ def _as_prediction(item: Mapping[str, Any]) -> Prediction:
     except ValidationError as exc:
         wrong = ", ".join(str(error["loc"][0]) for error in exc.errors(include_input=False))
         raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {wrong}") from None
+
+
+def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Prediction]:
+    """Yield the records; one that cannot be read must not keep the others from being found."""
+    for item in items:
+        try:
+            yield _as_prediction(item)
+        except UnreadableRecord as exc:
+            log.error("record_unreadable", record=str(exc))
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

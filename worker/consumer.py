@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ulid import ULID
 
 from predictions import message
-from predictions.errors import LeaseLost, NotFound, WrongStatus
+from predictions.errors import LeaseLost, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import Prediction, Status
 from predictions.store import Store
 from predictions.sweeper import claim_of, put_back_or_fail
@@ -54,6 +54,8 @@ class Consumer:
     def run(self) -> None:
         """Receive and process until a stop is requested; AWS out of reach only pauses it."""
         while not self._shutdown.requested:
+            # Now, while nobody waits: once a record is claimed, its lease runs.
+            self._job_process.ensure_ready()
             try:
                 received = self._queue.receive(wait_s=self._settings.poll_wait_s)
                 if received is None:
@@ -66,6 +68,9 @@ class Consumer:
                 # The message, if there was one, becomes visible again by itself.
                 log.warning("aws_unreachable", error=str(exc))
                 self._shutdown.wait(_PAUSE_AFTER_ERROR_S * random.uniform(0.5, 1.5))  # noqa: S311
+            except UnreadableRecord as exc:
+                # Its message comes again until the queue's own limit, and then is a dead letter.
+                log.error("record_unreadable", record=str(exc))
 
     def process(self, received: Received) -> None:
         """Resolve one message to its record and do what the record needs."""
@@ -83,13 +88,20 @@ class Consumer:
         data = request.data
         # A fresh owner for each claim: not even an earlier claim of ours may commit for this one.
         owner = str(ULID())
+        self._job_process.ensure_ready()  # it may have died during the poll
         try:
             prediction = self._store.claim(data.account, data.prediction_id, data.attempt, owner)
         except NotFound:
             log.info("message_of_deleted_prediction", prediction=data.prediction_id)
             self._queue.delete(received)
         except WrongStatus as exc:
-            self._leave_alone(received, data.prediction_id, exc.found)
+            log.info("message_superseded", prediction=data.prediction_id, found=exc.found)
+            if exc.found is Status.PROCESSING and exc.attempt == data.attempt:
+                # Another worker has it, or had it and died: then the sweeper puts it back. The
+                # message stays, in case both this and that are wrong.
+                self._queue.extend(received, self._settings.lease_s)
+            else:
+                self._queue.delete(received)
         else:
             with structlog.contextvars.bound_contextvars(
                 prediction=prediction.id,
@@ -97,16 +109,6 @@ class Consumer:
                 traceparent=prediction.traceparent,
             ):
                 self._process_claimed(received, prediction)
-
-    def _leave_alone(self, received: Received, prediction_id: str, found: Status) -> None:
-        if found is Status.PROCESSING:
-            # Another worker has it, or had it and died: then the sweeper puts it back. The message
-            # stays, in case both this and that are wrong.
-            self._queue.extend(received, self._settings.lease_s)
-            log.info("message_of_running_job", prediction=prediction_id)
-        else:
-            self._queue.delete(received)
-            log.info("message_superseded", prediction=prediction_id, found=found)
 
     def _translate(self, received: Received, prediction_ids: tuple[str, ...]) -> None:
         known = 0

@@ -7,6 +7,7 @@ between jobs, because importing XGBoost costs more than scoring a usual file.
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.job import Event, Job, JobSettings, Ready, Unusable, main
@@ -43,12 +44,16 @@ class JobProcess:
             raise JobProcessUnusable(event.reason)
         raise JobProcessUnusable(f"the job process did not start: {event}")
 
-    def run(self, job: Job) -> None:
-        """Give it a job; starts it again when it was stopped or died. Raises JobProcessUnusable."""
+    def ensure_ready(self) -> None:
+        """Start it again when it was stopped or died. Raises JobProcessUnusable."""
         if not self._process.is_alive():
             self._start()
             self.wait_ready()
-        self._pipe.send(job)
+
+    def run(self, job: Job) -> None:
+        """Give it a job. If it is dead by now, that is the next event."""
+        with suppress(BrokenPipeError):
+            self._pipe.send(job)
 
     def next_event(self, timeout_s: float) -> Event | Died | None:
         """Return what it says next; None when it says nothing for `timeout_s`."""

@@ -36,6 +36,9 @@ class PlayedJobProcess:
         self.jobs = []
         self.stopped = False
 
+    def ensure_ready(self):
+        pass
+
     def run(self, job):
         assert job.folder.is_dir()
         self.jobs.append(job)
@@ -169,6 +172,40 @@ def test_the_message_of_a_running_job_is_kept_for_later(cloud, worker):
     cloud.store.claim(prediction.account, prediction.id, 1, "another")
     take(cloud, worker()[0])
     assert now(cloud, prediction).owner == "another"
+    assert messages(cloud) == (0, 1)
+
+
+def test_an_old_attempts_message_is_deleted_while_the_new_one_runs(cloud, worker):
+    prediction = queued(cloud)
+    claimed = cloud.store.claim(prediction.account, prediction.id, 1, "first")
+    cloud.store.put_back(claim_of(claimed))
+    cloud.store.claim(prediction.account, prediction.id, 2, "second")
+    take(cloud, worker()[0])
+    assert messages(cloud) == (0, 0)
+
+
+def test_an_unreadable_record_stops_nobody(cloud, worker, monkeypatch):
+    broken = queued(cloud)
+    cloud.table.update_item(
+        Key={"account": broken.account, "id": broken.id},
+        UpdateExpression="SET #input = :nonsense",
+        ExpressionAttributeNames={"#input": "input"},
+        ExpressionAttributeValues={":nonsense": "x"},
+    )
+    sound = queued(cloud)
+    shutdown = Shutdown(10)
+    consumer, _ = worker(Finished(RESULT, SUMMARY), shutdown=shutdown)
+    receive = cloud.queue.receive
+    polls = iter(range(3))
+
+    def stop_after_two(*, wait_s):
+        if next(polls) == 2:
+            shutdown.request()
+        return receive(wait_s=0)
+
+    monkeypatch.setattr(cloud.queue, "receive", stop_after_two)
+    consumer.run()
+    assert now(cloud, sound).status is Status.COMPLETED
     assert messages(cloud) == (0, 1)
 
 

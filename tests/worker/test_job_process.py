@@ -37,11 +37,13 @@ def children():
     ]
 
 
-def test_its_death_is_told_and_the_next_job_gets_a_new_one(job_process, tmp_path):
+def test_its_death_is_told_until_a_new_one_is_made_ready(job_process, tmp_path):
     [first] = children()
     first.kill()
     assert job_process.next_event(10) == Died(-signal.SIGKILL)
     job_process.run(Job(a_prediction(), tmp_path))
+    assert job_process.next_event(10) == Died(-signal.SIGKILL)
+    job_process.ensure_ready()
     [second] = children()
     assert second.pid != first.pid
 
@@ -53,6 +55,7 @@ def test_an_error_is_told_by_its_kind_only_and_the_process_lives_on(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # nobody is there
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody")
+    job_process.ensure_ready()
     for _ in range(2):
         job_process.run(Job(a_prediction(), tmp_path))
         assert job_process.next_event(60) == Broke("EndpointConnectionError")
