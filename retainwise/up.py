@@ -20,6 +20,7 @@ from types import FrameType
 
 import click
 import pulumi
+from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import cloud as local_cloud
 from localcloud import credentials, supervisor
@@ -30,6 +31,7 @@ from localcloud.program import CHECKOUT, stack_config
 from localcloud.supervisor import Failed, Service
 from localcloud.tasks import Keeper, TaskProcess
 from retainwise import preflight
+from worker.settings import READY_FILE
 
 _STACK = "local"
 _READYZ_TIMEOUT_S = 5
@@ -50,14 +52,19 @@ def up(port: int, data_dir: Path) -> None:
     Everything is kept under .local/: the next start finds the predictions and files of this one.
     """
     interrupts = Interrupts()
+    home = Home(data_dir.absolute())
     try:
         _check(port)
         _forget_the_persons_own_cloud()
-        _run(Home(data_dir.absolute()), port, interrupts)
+        _run(home, port, interrupts)
     except (Unusable, Unapplicable, pulumi.RunError) as exc:
-        _end(exc, 2)
+        _end(str(exc), 2)
+    except (BotoCoreError, ClientError) as exc:
+        _end(f"the local cloud refused: {exc}; see {home.log('cloud')}", 2)
+    except OSError as exc:  # the disk is full, something is in the way of a file
+        _end(f"{exc.filename or home.root}: {exc.strerror or exc}", 2)
     except Failed as exc:
-        _end(exc, 1)
+        _end(str(exc), 1)
 
 
 class Interrupts:
@@ -171,7 +178,7 @@ def _web_is_ready(port: int, _scratch: Path) -> bool:
 
 
 def _worker_is_ready(_port: int, scratch: Path) -> bool:
-    return (scratch / "worker-ready").exists()
+    return (scratch / READY_FILE).exists()
 
 
 _READY = {"web": _web_is_ready, "worker": _worker_is_ready}
@@ -194,7 +201,7 @@ def _say(line: str) -> None:
         click.echo(line)
 
 
-def _end(why: Exception, code: int) -> None:
+def _end(why: str, code: int) -> None:
     with suppress(OSError):
         click.echo(f"retainwise up: {why}", err=True)
     sys.exit(code)

@@ -122,15 +122,15 @@ class WebSettings(ServiceSettings):
 class WorkerSettings(ServiceSettings):
     """`retainwise:worker`."""
 
-    job_processes: int = Field(1, ge=1, le=64, description="Jobs at a time in one task.")
+    job_processes: int = Field(1, ge=1, le=32, description="Jobs at a time in one task.")
     job_threads: int = Field(1, ge=1, le=64, description="Threads that score one job.")
     stop_budget_s: int = Field(
         110,
         ge=1,
         lt=STOP_TIMEOUT_S,
-        description="What a running job gets to finish after SIGTERM, seconds.",
+        description="From SIGTERM to exit, seconds; a running job gets all but the last few.",
     )
-    poll_wait_s: int = Field(20, ge=0, le=20, description="SQS's long poll, seconds.")
+    poll_wait_s: int = Field(20, ge=1, le=20, description="SQS's long poll, seconds.")
     sweep_every_s: int = Field(5, ge=1, le=300, description="Looking for stuck records, seconds.")
 
 

@@ -41,6 +41,20 @@ class Storage(pulumi.ComponentResource):
             ),
             opts=inside,
         )
+        # The parts of an upload whose process was killed are no object: no erasure would see them.
+        aws.s3.BucketLifecycleConfiguration(
+            name,
+            bucket=bucket.bucket,
+            rules=[
+                aws.s3.BucketLifecycleConfigurationRuleArgs(
+                    id="unfinished-uploads",
+                    status="Enabled",
+                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+                    abort_incomplete_multipart_upload=_abort_after_days(1),
+                )
+            ],
+            opts=inside,
+        )
         aws.s3.BucketPublicAccessBlock(
             name,
             bucket=bucket.bucket,
@@ -105,3 +119,11 @@ class Storage(pulumi.ComponentResource):
     def _stateful(self) -> pulumi.ResourceOptions:
         # With a fixed name, created before deleted, the new one would be the one that is deleted.
         return pulumi.ResourceOptions(parent=self, protect=True, delete_before_replace=True)
+
+
+def _abort_after_days(
+    days: int,
+) -> aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs:
+    return aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+        days_after_initiation=days
+    )

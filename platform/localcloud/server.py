@@ -104,7 +104,8 @@ def _load_state(emulator: ModuleType, data_dir: Path) -> None:
     """
     from ministack.core import persistence
 
-    for unfinished in data_dir.rglob("*.tmp"):  # killed while writing; the file itself is whole
+    # Killed while writing; the file itself is whole. Those of objects it passes over by itself.
+    for unfinished in (data_dir / "state").glob("*.tmp"):
         unfinished.unlink()
     for name, module in emulator._state_map.items():
         path = data_dir / "state" / f"{name}.json"

@@ -52,7 +52,8 @@ class Keeper:
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.write(line)
+        with suppress(BrokenPipeError):  # it is dead: no reason not to stop the others in order
+            self._process.stdin.write(line)
 
 
 class TaskProcess:

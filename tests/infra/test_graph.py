@@ -48,6 +48,16 @@ def test_what_must_not_be_lost_is_protected_and_can_be_restored(prod):
     assert versioned == set(prod.of("Bucket"))
 
 
+def test_the_parts_of_an_upload_that_was_killed_do_not_stay(prod):
+    lifecycles = prod.of("BucketLifecycleConfiguration")
+    assert {one.inputs["bucket"] for one in lifecycles.values()} == set(prod.of("Bucket"))
+    for lifecycle in lifecycles.values():
+        [rule] = lifecycle.inputs["rules"]
+        assert rule["status"] == "Enabled"
+        assert rule["filter"] == {"prefix": ""}  # the whole bucket
+        assert rule["abortIncompleteMultipartUpload"] == {"daysAfterInitiation": 1}
+
+
 def test_no_bucket_can_become_public(prod):
     blocks = prod.of("BucketPublicAccessBlock")
     assert set(blocks) == set(prod.of("Bucket"))

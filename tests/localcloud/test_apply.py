@@ -86,6 +86,32 @@ def test_what_was_changed_by_hand_is_put_back(emulator, applied):
     assert iam.list_role_policies(RoleName=role)["PolicyNames"] == ["may"]
 
 
+def test_each_bucket_gets_its_lifecycle(emulator, applied):
+    applied()
+    s3 = emulator.client("s3")
+    buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    assert len(buckets) == 2
+    for bucket in buckets:
+        [rule] = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        assert rule["Status"] == "Enabled"
+        assert rule["Filter"] == {"Prefix": ""}
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_a_service_of_another_stack_in_our_cluster_stays(emulator, applied):
+    applied()
+    ecs = emulator.client("ecs")
+    tags = own_tags("x", "no") | {STACK_TAG: "dev"}
+    ecs.create_service(
+        cluster="local-retainwise",
+        serviceName="of-another-stack",
+        taskDefinition="local-retainwise-web",
+        desiredCount=0,
+        tags=[{"key": key, "value": value} for key, value in tags.items()],
+    )
+    assert applied().changes == []
+
+
 def test_what_leaves_the_program_leaves_the_cloud(emulator, applied):
     applied(config_with("network", zones=["a", "b", "c"]))
     changes = applied().changes

@@ -111,6 +111,16 @@ def test_an_object_that_was_being_written_is_no_object(start, emulator, tmp_path
     assert [one["Key"] for one in listed] == ["uploads/a.csv"]
 
 
+def test_what_people_call_tmp_is_no_leftover(start, emulator):
+    s3 = emulator.client("s3")
+    ours = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket="files.tmp", CreateBucketConfiguration=ours)
+    s3.put_object(Bucket="files.tmp", Key="uploads/a.tmp", Body=b"a")
+    kill(emulator)
+    kept = start().client("s3").get_object(Bucket="files.tmp", Key="uploads/a.tmp")
+    assert kept["Body"].read() == b"a"
+
+
 def test_a_local_cloud_that_is_not_installed_is_told(start, tmp_path, monkeypatch):
     monkeypatch.setattr(local_cloud, "PYTHON", tmp_path / "python")
     with pytest.raises(Unusable, match=r"python is missing.*run `make install`"):

@@ -122,6 +122,16 @@ def test_stopping_waits_for_the_drain(service, home):
     assert children() == []
 
 
+def test_stopping_goes_on_without_the_keeper(service):
+    both = [service(WORKS), service(WORKS)]
+    supervisor.start(both, nothing, nothing)
+    [keeper] = [c for c in psutil.Process().children() if "keeper.py" in " ".join(c.cmdline())]
+    keeper.kill()
+    keeper.wait()
+    supervisor.stop(both, hurry=lambda: False)
+    assert children() == []
+
+
 @pytest.mark.parametrize(("timeout_s", "hurry"), [(0.3, False), (60.0, True)])
 def test_one_that_does_not_stop_is_killed(service, timeout_s, hurry):
     one = service(IGNORES_SIGTERM, timeout_s)

@@ -14,6 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from localcloud import cloud as local_cloud
+from localcloud.home import Home
+from localcloud.kinds.base import STACK_TAG
+
 RETAINWISE = Path(sys.executable).with_name("retainwise")
 
 
@@ -155,6 +159,36 @@ def test_a_busy_port_is_refused(port, tmp_path):
 def test_a_folder_that_is_a_file_is_refused(port, tmp_path):
     (tmp_path / "state").touch()
     assert "cannot write to" in refused(port, tmp_path / "state")
+
+
+def test_a_log_that_cannot_be_written_is_told(port, tmp_path):
+    log = tmp_path / "state" / "log" / "cloud.log"
+    log.mkdir(parents=True)
+    assert refused(port, tmp_path / "state").endswith(f"{log}: Is a directory")
+
+
+def test_scratch_that_cannot_be_made_is_told_and_all_is_ended(port, tmp_path):
+    scratch = tmp_path / "state" / "tmp"
+    scratch.parent.mkdir()
+    scratch.touch()
+    assert str(scratch) in refused(port, tmp_path / "state")
+    assert left_behind(tmp_path / "state") == []
+
+
+def test_a_change_that_the_cloud_refuses_is_told(port, tmp_path):
+    home = Home(tmp_path / "state")
+    with home.held("a test") as lock, local_cloud.running(home, lock) as cloud:
+        s3 = cloud.session("eu-west-1").client("s3", endpoint_url=cloud.endpoint)
+        s3.create_bucket(
+            Bucket="left", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        ours = {"Key": STACK_TAG, "Value": "local"}
+        s3.put_bucket_tagging(Bucket="left", Tagging={"TagSet": [ours]})
+        s3.put_object(Bucket="left", Key="a", Body=b"a")  # so it cannot be deleted
+    assert "the local cloud refused: An error occurred (BucketNotEmpty)" in refused(
+        port, tmp_path / "state"
+    )
+    assert left_behind(tmp_path / "state") == []
 
 
 def test_a_damaged_state_is_refused(port, tmp_path):

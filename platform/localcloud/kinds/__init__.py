@@ -24,6 +24,7 @@ _KINDS: tuple[type[Kind], ...] = (
     sqs.Queue,
     dynamodb.Table,
     s3.BucketVersioning,
+    s3.BucketLifecycleConfiguration,
     s3.BucketPublicAccessBlock,
     s3.Bucket,
 )

@@ -102,7 +102,8 @@ class Service(Kind):
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        return next(iter(self._active(inputs["cluster"], [inputs["name"]])), None)
+        active = self._active(inputs["cluster"], [inputs["name"]])
+        return next(map(self._found, active), None)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -131,7 +132,9 @@ class Service(Kind):
         """See Kind."""
         for cluster in Cluster(self.aws, self.stack).owned():
             names = self.aws.ecs.list_services(cluster=cluster.id)["serviceArns"]
-            yield from (one for one in self._active(cluster.id, names) if STACK_TAG in one.tags)
+            for one in self._active(cluster.id, names):
+                if _tags(one.get("tags", ())).get(STACK_TAG) == self.stack:
+                    yield self._found(one)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -139,11 +142,11 @@ class Service(Kind):
             cluster=found.properties["cluster"], service=found.properties["name"], force=True
         )
 
-    def _active(self, cluster: str, names: list[str]) -> list[Found]:
+    def _active(self, cluster: str, names: list[str]) -> Iterable[Mapping[str, Any]]:
         if not names:
             return []
         answer = self.aws.ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])
-        return [self._found(one) for one in answer["services"] if one["status"] == "ACTIVE"]
+        return (one for one in answer["services"] if one["status"] == "ACTIVE")
 
     def _found(self, one: Mapping[str, Any]) -> Found:
         deployment = one["deploymentConfiguration"]

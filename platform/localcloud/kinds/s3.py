@@ -82,6 +82,56 @@ class BucketVersioning(Kind):
         )
 
 
+class BucketLifecycleConfiguration(Kind):
+    """What a bucket removes by itself: so far, the parts of uploads that were never finished."""
+
+    type = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    has_tags = False
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        bucket = inputs["bucket"]
+        try:
+            rules = self.aws.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+                raise
+            return Found(bucket, {"bucket": bucket})
+        declared = [
+            {
+                "id": rule["ID"],
+                "status": rule["Status"],
+                "filter": {"prefix": rule["Filter"].get("Prefix")},
+                "abortIncompleteMultipartUpload": {
+                    "daysAfterInitiation": rule["AbortIncompleteMultipartUpload"][
+                        "DaysAfterInitiation"
+                    ]
+                },
+            }
+            for rule in rules
+        ]
+        return Found(bucket, {"bucket": bucket, "rules": declared})
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. AWS takes all rules together."""
+        rules = [
+            {
+                "ID": rule["id"],
+                "Status": rule["status"],
+                "Filter": {"Prefix": rule["filter"]["prefix"]},
+                "AbortIncompleteMultipartUpload": {
+                    "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"][
+                        "daysAfterInitiation"
+                    ]
+                },
+            }
+            for rule in differing["rules"]
+        ]
+        self.aws.s3.put_bucket_lifecycle_configuration(
+            Bucket=found.id, LifecycleConfiguration={"Rules": rules}
+        )
+
+
 class BucketPublicAccessBlock(Kind):
     """The four ways of being public, refused."""
 
