@@ -38,7 +38,7 @@ def create_app(
     app.extensions[SERVICES] = services or Services.from_settings(settings)
     problems.init_app(app)
     filters.init_app(app)
-    app.register_blueprint(health.bp)
+    health.init_app(app)
     app.register_blueprint(api.bp)
     app.register_blueprint(pages.bp)
     return app

@@ -24,11 +24,14 @@ DEMO_ACCOUNT = "demo"
 
 def init_app(app: Flask, settings: WebSettings, bind_host: str) -> None:
     """Use the provider that the settings name. Raises SettingsError when it may not be used."""
+    allowed = "demo, the only provider so far, is allowed on 127.0.0.0/8, ::1 and localhost"
+    # Never by default: behind a proxy on this machine everybody would share the demo account.
+    if settings.identity_provider is None:
+        raise SettingsError(f"IDENTITY_PROVIDER: not set; {allowed}")
     if not _is_loopback(bind_host):
-        chosen = settings.identity_provider or "not set"
         raise SettingsError(
-            f"IDENTITY_PROVIDER: {chosen}, and {bind_host} can be reached from other machines; "
-            "demo, the only provider so far, is allowed on 127.0.0.0/8, ::1 and localhost"
+            f"IDENTITY_PROVIDER: demo, and {bind_host} can be reached from other machines; "
+            f"{allowed}"
         )
     app.before_request(_refuse_other_hosts)
     app.context_processor(lambda: {"account": DEMO_ACCOUNT, "is_demo": True})

@@ -17,9 +17,7 @@ import click
     metavar="HOST:PORT",
     callback=lambda _context, _option, value: _address(value),
 )
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(min=1))
-def web(bind: str, workers: int, threads: int) -> None:
+def web(bind: str) -> None:
     """Serve the pages and the API until SIGTERM; requests under way are finished first."""
     from app import create_app
     from app.server import Server
@@ -33,7 +31,7 @@ def web(bind: str, workers: int, threads: int) -> None:
     except SettingsError as exc:
         click.echo(f"retainwise web: {exc}", err=True)
         raise SystemExit(2) from None
-    Server(app, bind=bind, workers=workers, threads=threads).run()
+    Server(app, bind=bind).run()
 
 
 def _address(value: str) -> str:

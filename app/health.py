@@ -1,6 +1,7 @@
 """Is the process alive, and can it do its work: for load balancers and operators, not for people.
 
-A dependency that hangs must not hang the answer, so each is asked in a thread of its own.
+A dependency that hangs must not hang the answer, so each is asked in a thread of its own: one at
+a time, which whoever asks meanwhile waits for too, or each question would leave another behind.
 """
 
 from __future__ import annotations
@@ -8,18 +9,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
-from flask import Blueprint, Response
+from flask import Blueprint, Flask, Response, current_app
 
 from app.answers import DependencyAnswer, HealthAnswer, ReadinessAnswer
 from app.services import services
 
 ANSWER_WITHIN_S = 4.0
+_CHECKS = "retainwise.checks"
 
 bp = Blueprint("health", __name__)
 log = structlog.get_logger()
+
+
+def init_app(app: Flask) -> None:
+    """Add the two routes, and the checks that their requests share."""
+    app.extensions[_CHECKS] = _Checks()
+    app.register_blueprint(bp)
 
 
 @bp.get("/healthz")
@@ -31,11 +40,11 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> Response:
     """200 when every dependency answers, else 503; which, and the kind of error."""
-    ours = services()
+    ours, begun = services(), cast("_Checks", current_app.extensions[_CHECKS])
     checks = {
-        "table": _Check(ours.store.ping),
-        "files": _Check(ours.files.ping),
-        "queue": _Check(ours.queue.ping),
+        "table": begun.check("table", ours.store.ping),
+        "files": begun.check("files", ours.files.ping),
+        "queue": begun.check("queue", ours.queue.ping),
     }
     deadline = time.monotonic() + ANSWER_WITHIN_S
     found = {name: check.result(deadline) for name, check in checks.items()}
@@ -47,6 +56,22 @@ def readyz() -> Response:
     return Response(body, 200 if ready else 503, mimetype="application/json")
 
 
+class _Checks:
+    """The last check of each dependency; at most one of each is under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, _Check] = {}
+
+    def check(self, name: str, ping: Callable[[], None]) -> _Check:
+        """Return the check that is under way, or begin one."""
+        with self._lock:
+            last = self._last.get(name)
+            if last is None or last.is_over:
+                last = self._last[name] = _Check(ping)
+            return last
+
+
 class _Check:
     """One call to one dependency, on its way from the moment it is made."""
 
@@ -55,6 +80,11 @@ class _Check:
         self._error: str | None = "NoAnswer"
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the dependency has answered or failed."""
+        return not self._thread.is_alive()
 
     def result(self, deadline: float) -> DependencyAnswer:
         """Wait until `deadline` (monotonic seconds) at most."""

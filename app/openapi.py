@@ -10,16 +10,17 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from app.answers import HealthAnswer, PageAnswer, PredictionAnswer, ProblemAnswer, ReadinessAnswer
 from app.problems import PROBLEMS
+from app.submission import IDEMPOTENCY_KEY
 from app.uploads import FILE_FIELD
-from predictions.record import Status
+from predictions.record import PredictionId, Status
 
 _MODELS = (PredictionAnswer, PageAnswer, ProblemAnswer, HealthAnswer, ReadinessAnswer)
-_ULID = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+_ID = TypeAdapter(PredictionId).json_schema()
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -68,7 +69,7 @@ def _paths() -> dict[str, Any]:
                 {"200": _answer("One page.", PageAnswer), **_problems(400)},
                 parameters=[
                     _query("status", {"type": "string", "enum": list(Status)}),
-                    _query("cursor", {"type": "string", "pattern": _ULID}),
+                    _query("cursor", _ID),
                 ],
             ),
         },
@@ -184,8 +185,7 @@ def _upload() -> dict[str, Any]:
 
 
 def _path_id() -> dict[str, Any]:
-    schema = {"type": "string", "pattern": _ULID}
-    return {"name": "prediction_id", "in": "path", "required": True, "schema": schema}
+    return {"name": "prediction_id", "in": "path", "required": True, "schema": _ID}
 
 
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _idempotency_key() -> dict[str, Any]:
     return {
         "name": "Idempotency-Key",
         "in": "header",
-        "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "description": "The same key with the same file gives the same prediction for a day.",
     }
 

@@ -42,6 +42,7 @@ PROBLEMS = {
 
 RETRY_AFTER_S = 5
 
+_FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
 _CODE_OF_STATUS = {
     404: "not-found",
     405: "method-not-allowed",
@@ -75,7 +76,8 @@ def init_app(app: Flask) -> None:
 
 def respond(problem: Problem) -> Response:
     """Answer with problem+json, or, where a person was looking at pages, with a page."""
-    if request.blueprint == "api" or request.path.startswith("/api/"):
+    # By the path: a request that matches no route has no blueprint.
+    if request.path.startswith(_FOR_PROGRAMS):
         return as_json(problem)
     page = render_template("problem.html", problem=problem, request_id=g.request_id)
     return _finish(make_response(page, problem.status), problem)

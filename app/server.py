@@ -9,6 +9,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+# More of the service is more tasks: a second process would double the memory of each.
+_WORKERS = 1
+# Requests at a time: each may be a transfer, which holds several megabytes of its file.
+_THREADS = 8
 # Below ECS's 120 s between SIGTERM and SIGKILL, with time to log the end.
 _GRACEFUL_S = 100
 # Longer than the load balancer keeps an idle connection (60 s), or it sends into a closed one.
@@ -28,12 +32,12 @@ class _ToRootLogger(Logger):
 class Server(BaseApplication):
     """Serves an application that is made already, so that what is wrong with it shows at once."""
 
-    def __init__(self, app: Flask, *, bind: str, workers: int, threads: int) -> None:
+    def __init__(self, app: Flask, *, bind: str) -> None:
         self._app = app
         self._options = {
             "bind": bind,
-            "workers": workers,
-            "threads": threads,
+            "workers": _WORKERS,
+            "threads": _THREADS,
             "worker_class": "gthread",
             "graceful_timeout": _GRACEFUL_S,
             "keepalive": _KEEPALIVE_S,

@@ -21,7 +21,7 @@ class WebSettings(ServiceSettings):
     identity_provider: Literal["demo"] | None = Field(
         None,
         description=(
-            "Who says whose request it is. `demo`, also where none is set: everything belongs to "
-            "one account, which is allowed on a loopback address only."
+            "Who says whose request it is; without one the service does not start. `demo`: "
+            "everything belongs to one account, which is allowed on a loopback address only."
         ),
     )

@@ -1,7 +1,8 @@
 """Taking a file in: to S3 first, then the record, then the message.
 
-Whatever breaks in between leaves nothing half done: a file without a record is nobody's and is
-erased; a record without a message is found by the sweeper, which sends it.
+Whatever breaks in between leaves nothing half done: the file's erasure is ordered before it is
+stored, and the record that takes it over ends that order in the same write; a record without a
+message is found by the sweeper, which sends it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from app.account import current_account
 from app.problems import Problem
 from app.services import services
 from app.uploads import Upload
-from predictions.record import Prediction, new_id
 from predictions.errors import AlreadySubmitted
+from predictions.record import Prediction, new_id
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
+"""One to 255 visible ASCII characters."""
+UPLOAD_TIME_LIMIT_S = 24 * 3600
+"""Longer than any upload takes: its file must not be erased while it still comes in."""
 
 log = structlog.get_logger()
 
@@ -35,6 +39,7 @@ def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = No
     """
     account, ours = current_account(), services()
     prediction_id = new_id()
+    ours.store.order_erasure(account, prediction_id, after_s=UPLOAD_TIME_LIMIT_S)
     stored = ours.files.put_upload(account, prediction_id, upload.stream, name=upload.name)
     try:
         prediction = ours.store.submit(
@@ -45,7 +50,7 @@ def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = No
             idempotency_key=idempotency_key,
         )
     except AlreadySubmitted as exc:
-        ours.store.order_erasure(account, prediction_id)
+        ours.store.order_erasure(account, prediction_id, after_s=0)
         if exc.remembered.sha256 != stored.sha256:
             raise Problem(
                 "idempotency-key-reused",
@@ -69,7 +74,7 @@ def send(prediction: Prediction) -> None:
 def idempotency_key_of(request: Request) -> str | None:
     """Return the request's Idempotency-Key. Raises Problem when it cannot be one."""
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise Problem(
             "bad-idempotency-key",
             "An Idempotency-Key has 1 to 255 visible ASCII characters, without spaces.",

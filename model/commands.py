@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 PROGRESS_STEPS = 1_000
 
+
+def _in_a_folder(
+    _context: click.Context, _parameter: click.Parameter, target: Path | None
+) -> Path | None:
+    if target is not None and not target.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {target.parent}")
+    return target
+
+
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 model_option = click.option(
     "--model",
@@ -43,6 +52,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
     "--output",
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_folder,
     help="Result file; without it IN.scored.csv beside the input.",
 )
 @model_option
@@ -173,6 +183,7 @@ def evaluate(source: Path, label: str, model_dir: Path, threads: int, as_json: b
     "--output",
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_folder,
     help="File to write; without it standard output.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another one, other rows.")
@@ -182,6 +193,8 @@ def sample(rows: int, out: Path | None, seed: int, as_json: bool) -> None:
     from model.sample import sample as write_sample
 
     if out is None:
+        if as_json:
+            raise click.UsageError("--json needs -o: standard output has the customers already.")
         write_sample(rows, seed, sys.stdout.buffer, lambda _: None)
         return
     with explained(), progress_bar("sampling") as progress, out.open("wb") as file:

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Column
 from model.features import encode, numbers
-from predictions.customer_file import open_customer_file
-from predictions.errors import BadCustomerFile
-from predictions.record import Failure
+from predictions.customer_file import bad_file, in_quotes, listed, open_customer_file, shown
 
 BLOCK_ROWS = 50_000
 MIN_ROWS = 100
@@ -71,9 +69,10 @@ def read_dataset(
     positive, negative = _classes(table[label], positive)
     left = (table[label] == positive).to_numpy(dtype=np.bool_)
     if min(left.sum(), (~left).sum()) < MIN_ROWS_PER_CLASS or len(left) < MIN_ROWS:
-        raise _bad(
+        raise bad_file(
             "too-few-rows",
-            f"{len(left)} labelled rows, {left.sum()} of them {positive}: too few to learn from.",
+            f"{len(left)} labelled rows, {left.sum()} of them {shown(positive)}: "
+            "too few to learn from.",
             f"At least {MIN_ROWS} rows are needed, and {MIN_ROWS_PER_CLASS} of either class.",
         )
     columns, dropped = _columns(table.drop(columns=[label, *([id_column] if id_column else [])]))
@@ -98,8 +97,11 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
         for block in customers.blocks(BLOCK_ROWS):
             for index, problem in block.errors.items():
                 row = block.first_row + index
-                raise _bad(
-                    "ragged-row", f"Row {row}: {problem}.", "Correct the row or take it out.", row
+                raise bad_file(
+                    "ragged-row",
+                    f"Row {row}: {problem}.",
+                    "Correct the row or take it out.",
+                    row=row,
                 )
             trimmed = {
                 name: [cell.strip() for cell in cells]
@@ -119,9 +121,9 @@ def sha256_of(path: Path) -> str:
 def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
     """Return the words for who left and who stayed."""
     found = labels.value_counts().index.tolist()
-    there = ", ".join(f"“{word}”" for word in found[:10])
+    there = listed(found, in_quotes)
     if len(found) < 2:
-        raise _bad(
+        raise bad_file(
             "one-class",
             f"The label is {there or 'blank'} in every row.",
             "Train on customers of whom some left and some stayed.",
@@ -130,7 +132,7 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
     if positive is None:
         usual = [word for word in found if word.lower() in POSITIVE_WORDS]
         if len(usual) != 1:
-            raise _bad(
+            raise bad_file(
                 "unclear-positive",
                 f"Which label means that a customer left? The column has {there}.",
                 "Say it with --positive.",
@@ -138,9 +140,9 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
             )
         positive = usual[0]
     if positive not in found:
-        raise _bad(
+        raise bad_file(
             "positive-not-found",
-            f"No row has the label “{positive}”. The column has {there}.",
+            f"No row has the label {in_quotes(positive)}. The column has {there}.",
             "Name one of these with --positive.",
             column=str(labels.name),
         )
@@ -158,7 +160,8 @@ def _columns(table: pd.DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:
         else:
             dropped[str(name)] = found
     if not columns:
-        raise _bad("no-features", "No column is left to learn from.", f"Left out: {dropped}.")
+        left_out = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
+        raise bad_file("no-features", "No column is left to learn from.", f"Left out: {left_out}.")
     return tuple(columns), dropped
 
 
@@ -183,15 +186,9 @@ def _column(name: str, cells: pd.Series[str]) -> Column | str:
 def _check_revenue(table: pd.DataFrame, revenue_column: str) -> None:
     _, wrong = numbers(revenue_column, table[revenue_column].tolist())
     if wrong:
-        raise _bad(
+        raise bad_file(
             "revenue-not-numeric",
             f"{len(wrong)} rows have no number as revenue, such as {next(iter(wrong.values()))}.",
             "Name a column of numbers as revenue, or correct it.",
             column=revenue_column,
         )
-
-
-def _bad(
-    code: str, message: str, hint: str, row: int | None = None, column: str | None = None
-) -> BadCustomerFile:
-    return BadCustomerFile(Failure(code=code, message=message, hint=hint, row=row, column=column))

@@ -13,9 +13,8 @@ from model.dataset import sha256_of
 from model.metrics import measure
 from model.predict import BLOCK_ROWS
 from model.scoring import score
-from predictions.customer_file import open_customer_file
+from predictions.customer_file import bad_file, open_customer_file, shown
 from predictions.errors import BadCustomerFile
-from predictions.record import Failure
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,9 @@ def evaluate(
     schema = model.schema
     left, probability = [], []
     rows = rows_failed = 0
-    with open_customer_file(path, [*schema.needed_columns, label]) as customers:
-        for block in customers.blocks(BLOCK_ROWS):
+    needed = [*schema.needed_columns, label]
+    with open_customer_file(path, needed) as customers:
+        for block in customers.blocks(BLOCK_ROWS, needed):
             scores = score(block, model, None, threads)
             words = np.array([word.strip() for word in block.columns[label]], dtype=object)
             measured = scores.scored & (words != "")
@@ -61,11 +61,9 @@ def evaluate(
 
 
 def _one_answer(label: str, schema: Schema) -> BadCustomerFile:
-    return BadCustomerFile(
-        Failure(
-            code="one-class",
-            message=f"By the column {label} either all customers left or none did.",
-            hint=f"This model expects {schema.positive} for those who left only.",
-            column=label,
-        )
+    return bad_file(
+        "one-class",
+        f"By the column {shown(label)} either all customers left or none did.",
+        f"This model expects {shown(schema.positive)} for those who left only.",
+        column=label,
     )

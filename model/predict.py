@@ -53,7 +53,8 @@ def score_file(
             # With lines that end in \n alone, Python 3.11 leaves a cell with \r unquoted.
             writer = csv.writer(out, lineterminator="\r\n")
             writer.writerow(result.header(schema, id_column))
-            for block in customers.blocks(BLOCK_ROWS):
+            kept = [*schema.needed_columns, *([id_column] if id_column else [])]
+            for block in customers.blocks(BLOCK_ROWS, kept):
                 scores = score(block, model, id_column, threads)
                 writer.writerows(result.rows(schema, scores))
                 tally.add(scores)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Column
 from model.features import Features
+from predictions.customer_file import shown
 from predictions.record import Reason
 
 REASONS = 3
@@ -69,9 +70,9 @@ def _sentence(name: str, cell: str, is_unseen: bool, effect: float) -> str:
     if effect == 0:
         return ""
     if not is_unseen:
-        value = f"is {cell}"
+        value = f"is {shown(cell)}"
     elif cell:
-        value = f"is {cell}, which is new to the model"
+        value = f"is {shown(cell)}, which is new to the model"
     else:
         value = "is missing"
     return f"{name} {value}: {'raises' if effect > 0 else 'lowers'} the risk"

@@ -10,7 +10,7 @@ from model.scoring import PROBABILITY_DIGITS, Scores
 
 ROW_NUMBER = "row"
 """Name of the first column where the customer file has no id column."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def header(schema: Schema, id_column: str | None) -> list[str]:

@@ -8,14 +8,15 @@ keeps its place and carries an error. Leaves to the model what the cells mean.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,12 @@ HEAD_BYTES = 64 * 1024
 """Enough to hold any header: the format and the delimiter are told from it."""
 LONGEST_LINE = 1024 * 1024
 """Characters. A file without line ends would otherwise be read into memory whole."""
+BLOCK_CHARACTERS = 16 * 1024 * 1024
+"""A block ends with the row that reaches this, however few rows it has."""
+LISTED_NAMES = 5
+SHOWN_CHARACTERS = 60
+"""Of a name or a cell in a message: a file can hold a million where a sentence is expected."""
+PIECE_BYTES = 1024 * 1024
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How .xlsx and .xls files start."""
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -40,7 +47,7 @@ class Block:
     first_row: int
     """Number of the block's first row in the file; the first customer is 1."""
     columns: Mapping[str, Sequence[str]]
-    """The cells of each named column, as they are in the file. All columns have the same length."""
+    """The cells of each chosen column, as they are in the file. All have the same length."""
     errors: Mapping[int, str]
     """What is wrong with the shape of a row, by its index in the block."""
 
@@ -63,13 +70,16 @@ class CustomerFile:
         self._binary = binary
         self._text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
         self._rows_read = -1  # the header is not a row
-        delimiter = _delimiter(head.decode("utf-8-sig", errors="replace"), needed)
+        self._characters_read = 0
+        delimiter = _delimiter(head, needed)
         records = self._records(delimiter)
         self.header = tuple(name.strip() for name in next(records, ()))
         self._check_header(needed)
         first = next(records, None)
         if first is None:
-            raise _bad("no-rows", "The file has a header but no rows.", "Add one row per customer.")
+            raise bad_file(
+                "no-rows", "The file has a header but no rows.", "Add one row per customer."
+            )
         self._rows = chain([first], records)
 
     @property
@@ -77,23 +87,36 @@ class CustomerFile:
         """Share of the file's bytes that have been read, in [0, 1]."""
         return self._binary.tell() / self.size_bytes
 
-    def blocks(self, rows: int) -> Iterator[Block]:
+    def blocks(self, rows: int, names: Collection[str] | None = None) -> Iterator[Block]:
         """Yield all rows, in order, at most so many at a time. Can be called once.
 
+        names: the columns to keep; None for all. The others are dropped as they are read.
         Raises BadCustomerFile where the file stops being readable as text or as CSV.
         """
+        kept = self.header if names is None else tuple(names)
+        places = [self.header.index(name) for name in kept]
         first_row = 1
-        while records := list(islice(self._rows, rows)):
-            errors = {
-                index: problem
-                for index, record in enumerate(records)
-                if (problem := self._shape_problem(record))
-            }
-            for index in errors:
-                records[index] = self._reshaped(records[index])
-            columns = dict(zip(self.header, zip(*records, strict=True), strict=True))
+        while True:
+            records, errors = self._next_rows(rows, places)
+            if not records:
+                return
+            columns = dict(zip(kept, zip(*records, strict=True), strict=True))
             yield Block(first_row, columns, errors)
             first_row += len(records)
+
+    def _next_rows(self, rows: int, places: list[int]) -> tuple[list[list[str]], dict[int, str]]:
+        records: list[list[str]] = []
+        errors: dict[int, str] = {}
+        end = self._characters_read + BLOCK_CHARACTERS
+        for record in self._rows:
+            whole = record
+            if problem := self._shape_problem(record):
+                errors[len(records)] = problem
+                whole = record + [""] * len(self.header)
+            records.append([whole[place] for place in places])
+            if len(records) == rows or self._characters_read >= end:
+                break
+        return records, errors
 
     def _records(self, delimiter: str) -> Iterator[list[str]]:
         """Yield the header and then the rows; lines with nothing on them are not rows."""
@@ -114,23 +137,24 @@ class CustomerFile:
             if "\0" in line:
                 raise _not_text()
             if len(line) == LONGEST_LINE:
-                raise _bad(
+                raise bad_file(
                     "line-too-long",
                     f"A line is longer than {LONGEST_LINE:,} characters.",
                     "Write one row per customer, each on its own line.",
                 )
+            self._characters_read += len(line)
             yield line
 
     def _check_header(self, needed: Collection[str]) -> None:
         if not any(self.header):
-            raise _bad(
+            raise bad_file(
                 "empty-file", "The file is empty.", "Upload a header and a row per customer."
             )
         repeated = [name for name, n in Counter(filter(None, self.header)).items() if n > 1]
         if repeated:
-            raise _bad(
+            raise bad_file(
                 "duplicate-columns",
-                f"The header has more than one column called {_listed(repeated)}.",
+                f"The header has more than one column called {listed(repeated, in_quotes)}.",
                 "Give every column its own name.",
                 column=repeated[0],
             )
@@ -145,14 +169,10 @@ class CustomerFile:
             return "the row is empty"
         return None
 
-    def _reshaped(self, record: list[str]) -> list[str]:
-        width = len(self.header)
-        return (record + [""] * width)[:width]
-
     def _bad_quotes(self, exc: csv.Error) -> BadCustomerFile:
         row = self._rows_read + 1
         where = f"Row {row}" if row else "The header"
-        return _bad(
+        return bad_file(
             "unclosed-quote",
             f"{where}: a quotation mark is opened and not closed, or not closed right ({exc}).",
             'Close it, and write a quotation mark inside a quoted cell twice ("").',
@@ -161,25 +181,29 @@ class CustomerFile:
 
     def _not_utf8(self) -> BadCustomerFile:
         """Find the line: the decoder works ahead of the rows, so its position does not tell."""
+        # A decoder over pieces: a line may be the whole file, and may end with \r alone.
+        utf8 = codecs.getincrementaldecoder("utf-8")()
+        decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
         self._binary.seek(0)
-        for number, line in enumerate(self._binary, start=1):
+        line, is_end = 1, False
+        while not is_end:
+            piece = self._binary.read(PIECE_BYTES)
+            is_end = not piece
             try:
-                line.decode("utf-8")
+                line += decoder.decode(piece, final=is_end).count("\n")
             except UnicodeDecodeError as exc:
-                byte = line[exc.start]
-                return _bad(
-                    "not-utf-8",
-                    f"Line {number} is not UTF-8 text: it has the byte 0x{byte:02X}.",
-                    SAVE_AS_CSV,
-                )
-        return _bad("not-utf-8", "The file is not UTF-8 text.", SAVE_AS_CSV)
+                left_over = len(exc.object) - len(piece)  # of the piece before
+                line += decoder.decode(piece[: max(0, exc.start - left_over)]).count("\n")
+                said = f"is not UTF-8 text: it has the byte 0x{exc.object[exc.start]:02X}."
+                return bad_file("not-utf-8", f"Line {line} {said}", SAVE_AS_CSV)
+        return bad_file("not-utf-8", "The file is not UTF-8 text.", SAVE_AS_CSV)
 
 
 @contextmanager
 def open_customer_file(path: Path, needed: Collection[str]) -> Iterator[CustomerFile]:
     """Open a customer file that has at least the needed columns and one row.
 
-    Raises BadCustomerFile, which names everything that is missing at once.
+    Raises BadCustomerFile, which counts everything that is missing at once.
     """
     with path.open("rb") as binary:
         yield CustomerFile(binary, needed)
@@ -187,23 +211,34 @@ def open_customer_file(path: Path, needed: Collection[str]) -> Iterator[Customer
 
 def _refuse_other_formats(head: bytes) -> None:
     if head.startswith(WORKBOOKS):
-        raise _bad("not-text", "The file is a workbook or an archive, not CSV text.", SAVE_AS_CSV)
+        raise bad_file(
+            "not-text", "The file is a workbook or an archive, not CSV text.", SAVE_AS_CSV
+        )
     if head.startswith(UTF16_MARKS):
-        raise _bad("not-utf-8", "The file is UTF-16 text, not UTF-8.", SAVE_AS_CSV)
+        raise bad_file("not-utf-8", "The file is UTF-16 text, not UTF-8.", SAVE_AS_CSV)
     if b"\0" in head:
         raise _not_text()
 
 
-def _delimiter(head: str, needed: Collection[str]) -> str:
+def header_in(head: bytes, delimiter: str) -> list[str] | None:
+    """Read the header from the first `HEAD_BYTES` of a file.
+
+    Returns no names when the file is blank so far, None when a quotation mark is not closed.
+    """
+    text = io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")
+    try:
+        records = filter(None, csv.reader(text, delimiter=delimiter, strict=True))
+        return [name.strip() for name in next(records, [])]
+    except csv.Error:
+        return None
+
+
+def _delimiter(head: bytes, needed: Collection[str]) -> str:
     """Choose the delimiter that finds most of the needed columns, then splits the header most."""
 
     def found(delimiter: str) -> tuple[int, int]:
-        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
-        try:
-            header = [name.strip() for name in next(filter(None, reader), [])]
-        except csv.Error:
-            return (0, 0)
-        return (len(set(needed) & set(header)), len(header) - 1)
+        header = header_in(head, delimiter) or [""]  # one that cannot be read is not split
+        return (len(set(needed) & set(header)), len(header))
 
     return max(DELIMITERS, key=found)
 
@@ -213,26 +248,42 @@ def _missing_columns(missing: Sequence[str], header: Sequence[str]) -> BadCustom
 
     def described(name: str) -> str:
         near = get_close_matches(name.lower(), by_lower_case, n=1)
-        return f"{name} (the file has “{by_lower_case[near[0]]}”)" if near else name
+        there = f" (the file has {in_quotes(by_lower_case[near[0]])})" if near else ""
+        return shown(name) + there
 
     noun = "A column is" if len(missing) == 1 else f"{len(missing)} columns are"
-    return _bad(
+    return bad_file(
         "missing-columns",
-        f"{noun} missing: {', '.join(map(described, missing))}.",
+        f"{noun} missing: {listed(missing, described)}.",
         "Add or rename the columns; capitals count, the order does not.",
         column=missing[0],
     )
 
 
 def _not_text() -> BadCustomerFile:
-    return _bad("not-text", "The file is not text: it holds NUL bytes.", SAVE_AS_CSV)
+    return bad_file("not-text", "The file is not text: it holds NUL bytes.", SAVE_AS_CSV)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"“{name}”" for name in names)
+def shown(text: str) -> str:
+    """Cut a name or a cell to what a message quotes of it."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
-def _bad(
+def listed(names: Sequence[str], described: Callable[[str], str]) -> str:
+    """Describe the first few names and count the others."""
+    first = ", ".join(map(described, names[:LISTED_NAMES]))
+    more = len(names) - LISTED_NAMES
+    return f"{first} and {more:,} more" if more > 0 else first
+
+
+def in_quotes(text: str) -> str:
+    """Return a name or a cell as a message quotes it."""
+    return f"“{shown(text)}”"
+
+
+def bad_file(
     code: str, message: str, hint: str, *, row: int | None = None, column: str | None = None
 ) -> BadCustomerFile:
-    return BadCustomerFile(Failure(code=code, message=message, hint=hint, row=row, column=column))
+    """Make the refusal of a whole file; what the message quotes must be cut already."""
+    where = None if column is None else shown(column)
+    return BadCustomerFile(Failure(code=code, message=message, hint=hint, row=row, column=where))

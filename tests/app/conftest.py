@@ -22,7 +22,8 @@ MAX_UPLOAD_BYTES = 300_000
 @pytest.fixture
 def settings(cloud: Cloud) -> WebSettings:
     environment = {name.lower(): value for name, value in cloud.environment().items()}
-    return WebSettings.model_validate(environment | {"max_upload_bytes": MAX_UPLOAD_BYTES})
+    ours = {"max_upload_bytes": MAX_UPLOAD_BYTES, "identity_provider": "demo"}
+    return WebSettings.model_validate(environment | ours)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from predictions.settings import SettingsError
 NO_SERVICES = mock.Mock(spec=Services)
 
 
-def start(bind_host, provider):
+def start(bind_host, provider="demo"):
     settings = WebSettings(
         retainwise_env="test",
         predictions_queue_url="q",
@@ -28,23 +28,27 @@ def start(bind_host, provider):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost"])
-@pytest.mark.parametrize("provider", [None, "demo"])
-def test_the_demo_account_is_allowed_on_the_loopback(host, provider):
-    assert start(host, provider).name == "app"
+def test_the_demo_account_is_allowed_on_the_loopback(host):
+    assert start(host).name == "app"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0"])
+def test_there_is_no_provider_by_default(host):
+    with pytest.raises(SettingsError, match=r"^IDENTITY_PROVIDER: not set; demo.*127\.0\.0\.0/8"):
+        start(host, provider=None)
 
 
 @pytest.mark.parametrize(
     "host", ["", "0.0.0.0", "::", "10.0.0.7", "example.com", "127.0.0.1.nip.io"]
 )
-@pytest.mark.parametrize("provider", [None, "demo"])
-def test_it_is_refused_where_others_could_come(host, provider):
+def test_it_is_refused_where_others_could_come(host):
     with pytest.raises(SettingsError, match=r"^IDENTITY_PROVIDER: .*127\.0\.0\.0/8, ::1"):
-        start(host, provider)
+        start(host)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:1", "[::1]", "[::1]:8"])
 def test_it_answers_to_loopback_names(host):
-    page = start("127.0.0.1", None).test_client().get("/predictions/new", headers={"Host": host})
+    page = start("127.0.0.1").test_client().get("/predictions/new", headers={"Host": host})
 
     assert page.status_code == 200
 
@@ -54,14 +58,14 @@ def test_it_answers_to_loopback_names(host):
 )
 @pytest.mark.parametrize("path", ["/predictions", "/api/predictions", "/static/sample.csv", "/no"])
 def test_it_answers_to_no_other_name(host, path):
-    answer = start("127.0.0.1", None).test_client().get(path, headers={"Host": host})
+    answer = start("127.0.0.1").test_client().get(path, headers={"Host": host})
 
     assert answer.status_code == 400
     assert "customerID" not in answer.text
 
 
 def test_the_pages_say_whose_they_are():
-    page = start("127.0.0.1", None).test_client().get("/predictions/new").text
+    page = start("127.0.0.1").test_client().get("/predictions/new").text
 
     assert "Local mode" in page
     assert f">{DEMO_ACCOUNT}<" in page.replace("</span>", "<").replace("Account: <", ">")

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from app.commands import web
 COMMAND = [sys.executable, "-c", "from app.commands import web; web()"]
 ENVIRONMENT = {
     "RETAINWISE_ENV": "test",
+    "IDENTITY_PROVIDER": "demo",
     "PREDICTIONS_QUEUE_URL": "http://127.0.0.1:1/queue",
     "PREDICTIONS_TABLE": "t",
     "UPLOADS_BUCKET": "u",
@@ -61,16 +63,52 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
 
 
-def environment(**more: str) -> dict[str, str]:
+def environment(**more: str | None) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    return inherited | ENVIRONMENT | more
+    given = inherited | ENVIRONMENT | more
+    return {name: value for name, value in given.items() if value is not None}
+
+
+class TakesAnything(BaseHTTPRequestHandler):
+    """DynamoDB as far as an upload that is refused needs it: every write is fine."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_args):
+        pass
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[Server]:
+def table() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), TakesAnything) as stub:
+        stub.daemon_threads = True
+        thread = threading.Thread(target=stub.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{stub.server_port}"
+        finally:
+            stub.shutdown()
+            thread.join(WAIT_S)
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    with table() as table_url, process_at(table_url) as server:
+        yield server
+
+
+@contextmanager
+def process_at(table_url: str) -> Iterator[Server]:
     process = subprocess.Popen(
-        [*COMMAND, "--bind", "127.0.0.1:0", *options],
-        env=environment(),
+        [*COMMAND, "--bind", "127.0.0.1:0"],
+        env=environment(AWS_ENDPOINT_URL_DYNAMODB=table_url),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -166,6 +204,7 @@ def test_what_is_under_way_is_finished_before_it_ends():
         ({"MAX_UPLOAD_BYTES": "many"}, "127.0.0.1:0", "MAX_UPLOAD_BYTES"),
         ({"IDENTITY_PROVIDER": "none"}, "127.0.0.1:0", "IDENTITY_PROVIDER"),
         ({"AWS_REGION": ""}, "127.0.0.1:0", "AWS_REGION"),
+        ({"IDENTITY_PROVIDER": None}, "127.0.0.1:0", "IDENTITY_PROVIDER: not set; demo"),
         ({}, "0.0.0.0:8000", "IDENTITY_PROVIDER"),
     ],
 )

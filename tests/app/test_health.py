@@ -61,3 +61,25 @@ def test_what_does_not_answer_holds_up_nothing(client, monkeypatch, kind):
     error = {"unreachable": "EndpointConnectionError", "hanging": "NoAnswer"}[kind]
     assert answer.json["dependencies"]["queue"] == {"ok": False, "error": error}
     assert "secret" not in answer.text
+
+
+def test_what_hangs_is_asked_once_however_many_want_to_know(client, monkeypatch):
+    released, asked = threading.Event(), []
+
+    def ping(_queue):
+        asked.append(threading.current_thread())
+        released.wait(30)
+
+    monkeypatch.setattr(WorkQueue, "ping", ping)
+    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.2)
+
+    answers = [client.get("/readyz").status_code for _ in range(3)]
+    released.set()
+    for thread in asked:
+        thread.join(30)
+
+    assert answers == [503] * 3
+    assert len(asked) == 1
+    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 30)
+    assert client.get("/readyz").status_code == 200  # asked anew
+    assert len(asked) == 2

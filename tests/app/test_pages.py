@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import app as web
+from app import pages
 from finished import CONTENT, RESULT, brought_to
 from predictions.record import Status
 
@@ -122,6 +124,14 @@ def test_the_answer_comes_first(client, cloud, tmp_path):
     assert f'href="/predictions/{prediction.id}/result.csv"' in page.text
     assert client.get(f"/predictions/{prediction.id}/result.csv").text == RESULT
     assert REFRESH not in page.text
+
+
+def test_the_wait_is_counted_from_the_queueing_not_from_a_resend(client, cloud, monkeypatch):
+    queued = cloud.submit(CONTENT)
+    assert cloud.store.take_resend(queued)
+    monkeypatch.setattr(pages, "utc_now", lambda: queued.queued_at + timedelta(minutes=5))
+
+    assert "5 min 0 s so far" in text_of(client.get(f"/predictions/{queued.id}"))
 
 
 def test_progress_is_shown_and_followed(client, cloud, tmp_path):

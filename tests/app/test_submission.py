@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from app.submission import UPLOAD_TIME_LIMIT_S
 from finished import CONTENT
+from predictions.files import Files
 from predictions.record import new_id
 from predictions.store import Store
 
@@ -85,6 +89,54 @@ def test_of_two_at_once_the_slower_gets_the_fasters_prediction(client, cloud, mo
 
     assert upload(client, **KEY).json["id"] == winner["id"]
     assert files_of(cloud) == 1
+
+
+def orders_of(cloud):
+    """All erasure orders, whether due or not."""
+    return [item["id"] for item in cloud.table.scan()["Items"] if "erasure" in item["id"]]
+
+
+def test_a_file_that_gets_no_record_is_erased_later(client, cloud, monkeypatch):
+    def submit(*_args, **_kwargs):
+        raise EndpointConnectionError(endpoint_url="https://dynamodb.example")
+
+    monkeypatch.setattr(Store, "submit", submit)
+
+    assert upload(client).status_code == 503
+    assert len(orders_of(cloud)) == 1
+    assert files_of(cloud) == 1  # not yet: another upload as slow might still come in
+    in_a_day = Store(
+        cloud.table, resend_after_s=60, clock=lambda: time.time() + UPLOAD_TIME_LIMIT_S + 1
+    )
+    (order,) = in_a_day.erasures_due()
+    cloud.files.erase(order.account, order.prediction_id)
+    assert files_of(cloud) == 0
+
+
+def test_the_order_is_made_before_the_first_byte_is_stored(client, cloud, monkeypatch):
+    orders = []
+
+    def put_upload(*_args, **_kwargs):
+        orders.extend(orders_of(cloud))
+        raise EndpointConnectionError(endpoint_url="https://s3.example")
+
+    monkeypatch.setattr(Files, "put_upload", put_upload)
+
+    assert upload(client).status_code == 503
+    assert len(orders) == 1
+
+
+def test_a_file_with_a_record_is_not_to_be_erased(client, cloud):
+    assert upload(client).status_code == 202
+    assert orders_of(cloud) == []
+
+
+def test_the_copy_of_a_repeated_upload_is_erased_at_once(client, cloud):
+    first = upload(client, **KEY).json["id"]
+    upload(client, **KEY)
+
+    (order,) = cloud.store.erasures_due()
+    assert order.prediction_id != first
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "schlüssel", "a\tb"])

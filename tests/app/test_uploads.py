@@ -167,6 +167,10 @@ def test_a_form_without_one_file_is_refused(client, cloud, body, expected):
         (b"customers\nC1\n", "not-a-csv"),
         (b"\n\n", "not-a-csv"),
         (b"x," * 100_000, None),
+        (b"\r\n\ncustomerID,tenure\nC1,3\n", None),
+        (b'"customer\nID",tenure\nC1,3\n', None),
+        (b'"customerID\nC1\n', None),  # the worker says where the quotation mark is
+        (b'"customer, or\nID"\nC1\n', "not-a-csv"),
     ],
 )
 def test_what_is_plainly_no_customer_file_is_refused(client, cloud, content, code):

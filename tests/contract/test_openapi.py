@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from unittest import mock
 
 import pytest
@@ -9,10 +10,11 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from app import create_app, openapi
+from app.answers import ProblemAnswer
 from app.services import SERVICES, Services
 from app.settings import WebSettings
 from finished import CONTENT, brought_to
-from predictions.record import Status
+from predictions.record import Status, new_id
 
 AN_ID = "/api/predictions/{prediction_id}"
 
@@ -30,6 +32,7 @@ APP = create_app(
         predictions_table="unused",
         uploads_bucket="unused",
         results_bucket="unused",
+        identity_provider="demo",
     ),
     mock.Mock(spec=Services),
 )
@@ -102,3 +105,32 @@ def test_the_document_has_every_route_and_no_other():
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert documented == routes
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ({"method": "POST"}, 405),
+        ({"headers": {"Host": "evil.example"}}, 400),
+        ({"headers": {"Host": "a b"}}, 400),
+    ],
+)
+def test_what_is_refused_beside_the_api_is_a_problem_too(path, how, status):
+    answer = APP.test_client().open(path, **how)
+
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert ProblemAnswer.model_validate(answer.json).status == status
+
+
+def test_the_patterns_are_those_that_the_code_checks():
+    operations = openapi.document()["paths"]["/api/predictions"]
+    given = {
+        parameter["name"]: parameter["schema"].get("pattern", "")
+        for operation in operations.values()
+        for parameter in operation["parameters"]
+    }
+    assert re.search(given["cursor"], new_id())
+    assert not re.search(given["cursor"], new_id().lower())
+    assert re.search(given["Idempotency-Key"], "!" * 255)
+    assert not re.search(given["Idempotency-Key"], "a b")

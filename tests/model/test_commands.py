@@ -92,9 +92,18 @@ def test_a_bad_model_ends_with_2_and_names_the_file(source, tmp_path):
 
 
 def test_a_target_that_cannot_be_written_ends_with_1(source, tmp_path):
-    result = call("predict", source, "-o", tmp_path / "no-folder" / "out.csv")
+    (tmp_path / "out.csv.partial").mkdir()
+    result = call("predict", source, "-o", tmp_path / "out.csv")
     assert result.exit_code == 1
-    assert "No such file or directory" in result.stderr
+    assert "Is a directory" in result.stderr
+
+
+def test_a_target_in_no_folder_ends_with_2_before_any_work(source, tmp_path):
+    missing = tmp_path / "no-folder"
+    for name, *given in (("predict", source), ("sample", "-n", 3)):
+        result = call(name, *given, "-o", missing / "out.csv")
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[-1].endswith(f"there is no folder {missing}")
 
 
 def test_train_then_evaluate(labelled, tmp_path):
@@ -153,3 +162,9 @@ def test_sample_writes_to_standard_output_or_a_file(tmp_path):
     result = call("sample", "-n", 3, "--seed", 7, "-o", tmp_path / "s.csv", "--json")
     assert json.loads(result.stdout) == {"output": str(tmp_path / "s.csv"), "rows": 3, "seed": 7}
     assert (tmp_path / "s.csv").read_text() == printed.stdout
+
+
+def test_sample_has_one_standard_output_for_customers_or_json():
+    result = call("sample", "-n", 3, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--json needs -o" in result.stderr

@@ -1,12 +1,13 @@
 """Which files are read, which are refused, and that no row is lost on the way."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predictions.customer_file import open_customer_file
+from predictions.customer_file import BLOCK_CHARACTERS, PIECE_BYTES, open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.record import Failure
 
@@ -97,6 +98,22 @@ def test_all_missing_columns_are_named_at_once_with_the_nearest_that_is_there(pa
     )
 
 
+def test_a_message_stays_short_whatever_the_header_holds(path):
+    names = [f"{n:05}" + "x" * 300 for n in range(1_000)]
+    header, row = ",".join(names * 2), ",".join(["1"] * 2_000)
+    twice = refusal(path, f"{header}\n{row}\n")
+    assert twice.message.count("…") == 5
+    assert "and 995 more" in twice.message
+    assert twice.column == names[0][:60] + "…"
+
+    header = ",".join(names)
+    missing = refusal(path, f"{header}\n{row}\n", needed=[f"{name}y" for name in names])
+    assert missing.message.startswith("1000 columns are missing: 00000x")
+    assert "and 995 more" in missing.message
+    for failure in (twice, missing):
+        assert len(failure.model_dump_json()) < 1_500
+
+
 def test_duplicate_columns_are_named(path):
     failure = refusal(path, "id,a,b, a,b\n1,2,3,4,5\n")
     assert (failure.code, failure.column) == ("duplicate-columns", "a")
@@ -117,12 +134,36 @@ def test_a_quote_that_is_not_closed_is_refused_with_its_row(path, content, row):
     assert (failure.code, failure.row) == ("unclosed-quote", row)
 
 
-def test_latin_1_is_refused_with_the_line_far_behind_the_header(path):
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_latin_1_is_refused_with_the_line_far_behind_the_header(path, line_end):
     lines = [b"id,name", *(b"%d,x" % n for n in range(5_000)), "9,Müller".encode("latin-1")]
-    failure = refusal(path, b"\n".join(lines))
+    failure = refusal(path, line_end.join(lines))
     assert failure.code == "not-utf-8"
     assert "Line 5002" in failure.message
     assert "0xFC" in failure.message
+
+
+@pytest.mark.parametrize("tail", [b"\xfc\n", b"\xc3", b"\xc3x\n"])
+@pytest.mark.parametrize("short", range(3))
+def test_the_line_is_right_wherever_the_pieces_end(path, tail, short):
+    rows = b"1,\xc3\xa9\r\n" * (PIECE_BYTES // 6)
+    padding = b"x" * (PIECE_BYTES - len(b"id,a\r\n") - len(rows) - short)
+    failure = refusal(path, b"id,a\r\n" + rows + padding + tail)
+    assert f"Line {PIECE_BYTES // 6 + 2} " in failure.message
+    assert f"0x{tail[0]:02X}" in failure.message
+
+
+def test_finding_the_line_holds_no_whole_file(path):
+    path.write_bytes(b"id,a\r" + b"1,x\r" * 5_000_000 + b"1,\xfc\r")
+    with open_customer_file(path, ()) as customers:
+        tracemalloc.start()
+        try:
+            failure = customers._not_utf8().failure
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert "Line 5000002 " in failure.message
+    assert peak < 8 * PIECE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -160,6 +201,24 @@ def test_whatever_is_in_the_cells_comes_back(path, rows):
     text = "id,a\n" + "".join(f"{quoted(left)},{quoted(right)}\n" for left, right in rows)
     _, columns, _ = read(path, text)
     assert list(zip(columns["id"], columns["a"], strict=True)) == rows
+
+
+def test_only_the_chosen_columns_are_kept(path):
+    path.write_text("id,a,b\n1,x,y\n2\n3,x,z\n")
+    with open_customer_file(path, ["b"]) as customers:
+        (block,) = customers.blocks(10, ["b", "id"])
+    assert block.columns == {"b": ("y", "", "z"), "id": ("1", "2", "3")}
+    assert list(block.errors) == [1]
+
+
+def test_a_block_of_long_rows_ends_early(path):
+    cell = "x" * 100_000
+    path.write_text("id,a\n" + f"1,{cell}\n" * 400)
+    with open_customer_file(path, ()) as customers:
+        lengths = [len(block) for block in customers.blocks(20_000)]
+    # The first block has the row too that was read with the header.
+    full = BLOCK_CHARACTERS // len(cell) + 1
+    assert lengths == [full + 1, full, 400 - 2 * full - 1]
 
 
 def test_reading_goes_block_by_block(path):
