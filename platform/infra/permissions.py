@@ -1,6 +1,7 @@
 """What each service's code may do, derived from the calls it makes and nothing more.
 
-The services' own tests run under these policies: taking any action away makes one fail.
+tests/localcloud/test_permissions.py makes the services' calls under these policies: taking any
+action away makes one of them fail.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ _RECORD_STEPS = (
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
-    "dynamodb:Query",
 )
 
 
@@ -28,17 +28,17 @@ def web(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
     uploads, results = storage.uploads, storage.results
     return [
         allow(*_RECORD_STEPS, on=storage.table.arn),
-        allow("dynamodb:Query", on=_index(storage.table, "by-status")),
+        allow("dynamodb:Query", on=[storage.table.arn, _index(storage.table, "by-status")]),
         allow("sqs:SendMessage", "sqs:GetQueueAttributes", on=queues.queue.arn),
         allow(
             "s3:PutObject",
             "s3:AbortMultipartUpload",
-            "s3:GetObject",
-            "s3:GetObjectVersion",
+            "s3:GetObject",  # what is there after an upload, and in which version
             on=_objects(uploads, "uploads"),
         ),
         allow("s3:GetObject", on=_objects(results, "results")),
-        allow("s3:ListBucket", on=[uploads.arn, results.arn]),  # /readyz asks whether they answer
+        # HeadBucket, with which /readyz asks whether they answer.
+        allow("s3:ListBucket", on=[uploads.arn, results.arn]),
     ]
 
 
@@ -56,16 +56,17 @@ def worker(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
             "sqs:DeleteMessage",
             "sqs:ChangeMessageVisibility",
             "sqs:SendMessage",
-            "sqs:GetQueueAttributes",
             on=queues.queue.arn,
         ),
         allow("sqs:SendMessage", on=queues.dlq.arn),
-        allow("s3:GetObject", "s3:GetObjectVersion", on=_objects(uploads, "uploads")),
+        # The version that the record names, never the newest.
+        allow("s3:GetObjectVersion", on=_objects(uploads, "uploads")),
+        # Turns the 403 for an upload that is gone into a 404, which the person is told.
+        allow("s3:ListBucket", on=uploads.arn),
         allow("s3:PutObject", "s3:AbortMultipartUpload", on=_objects(results, "results")),
         # To erase is to delete every version.
-        allow("s3:ListBucket", "s3:ListBucketVersions", on=[uploads.arn, results.arn]),
+        allow("s3:ListBucketVersions", on=[uploads.arn, results.arn]),
         allow(
-            "s3:DeleteObject",
             "s3:DeleteObjectVersion",
             on=[_objects(uploads, "uploads"), _objects(results, "results")],
         ),

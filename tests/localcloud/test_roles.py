@@ -1,4 +1,7 @@
-"""The declared roles: what is theirs works, everything else is denied, by IAM and not by chance."""
+"""The declared roles end where the service does: the rest is denied, by IAM and not by chance.
+
+That a role allows what its service calls, and nothing that it does not, is in test_permissions.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ CALLS = {
     "write elsewhere": lambda s: s.put_object(RESULTS, OUT),
     "ask whether the buckets are there": lambda s: s.s3.head_bucket(Bucket=UPLOADS),
     "list versions": lambda s: s.s3.list_object_versions(Bucket=RESULTS),
-    "erase": lambda s: s.s3.delete_object(Bucket=UPLOADS, Key=UP),
+    "hide an object": lambda s: s.s3.delete_object(Bucket=UPLOADS, Key=UP),
     "get a record": lambda s: s.dynamodb.get_item(TableName=TABLE, Key=KEY),
     "put a record": lambda s: s.dynamodb.put_item(TableName=TABLE, Item=KEY),
     "query an account": lambda s: s.query(),
@@ -103,14 +106,11 @@ MAY = {
         "send a batch",
     },
     "worker": {
-        "read uploads",
         "write results",
         "ask whether the buckets are there",
         "list versions",
-        "erase",
         "get a record",
         "put a record",
-        "query an account",
         "query by id",
         "query unfinished",
         "send",
