@@ -128,7 +128,10 @@ def test_the_answer_comes_first(client, cloud, tmp_path):
 
 def test_the_wait_is_counted_from_the_queueing_not_from_a_resend(client, cloud, monkeypatch):
     queued = cloud.submit(CONTENT)
+    later = queued.queued_at + timedelta(minutes=4)
+    monkeypatch.setattr("predictions.store.utc_now", lambda: later)
     assert cloud.store.take_resend(queued)
+    assert cloud.store.get("demo", queued.id).updated_at == later
     monkeypatch.setattr(pages, "utc_now", lambda: queued.queued_at + timedelta(minutes=5))
 
     assert "5 min 0 s so far" in text_of(client.get(f"/predictions/{queued.id}"))

@@ -200,6 +200,13 @@ def test_a_blank_number_is_missing_and_scores(run, customers):
     assert result["churn_probability"][1] != ""
 
 
+def test_a_reason_quotes_the_start_of_a_long_cell(run, customers):
+    customers.loc[0, "Contract"] = "Weekly" * 1_000
+    _, result = run(customers)
+    said = " ".join(result.loc[0, "reason_1":"reason_3"])
+    assert f"{'Weekly' * 10}…, which is new" in said
+
+
 def test_an_unseen_category_scores_as_missing_and_the_reason_says_so(run, customers):
     customers.loc[0, "Contract"] = "Weekly"
     customers.loc[1] = customers.loc[0]
@@ -224,7 +231,7 @@ def test_without_an_id_column_the_row_number_is_the_id(run, customers):
     assert scored.customers_at_risk[0].id in result["row"].tolist()
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_cells_that_a_spreadsheet_would_run_are_neutralised(run, customers, start, tmp_path):
     customers.loc[0, "customerID"] = f"{start}HYPERLINK(1)"
     run(customers)

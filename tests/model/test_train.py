@@ -163,3 +163,12 @@ def test_a_file_without_features_is_refused(labelled):
     lines = [";".join(line.split(";")[3:]) for line in labelled.read_text().splitlines()]
     labelled.write_text("\n".join(lines))
     assert refusal(labelled).code == "no-features"
+
+
+def test_what_a_refusal_quotes_is_short(labelled):
+    long = "x" * 20_000
+    text = labelled.read_text().replace(";gone\n", f";{long}1\n").replace(";here\n", f";{long}2\n")
+    labelled.write_text(text)
+    failure = refusal(labelled, positive=None)
+    assert failure.code == "unclear-positive"
+    assert len(failure.message) < 300
