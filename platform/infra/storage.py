@@ -50,7 +50,7 @@ class Storage(pulumi.ComponentResource):
                     id="unfinished-uploads",
                     status="Enabled",
                     filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-                    abort_incomplete_multipart_upload=_abort_after_days(1),
+                    abort_incomplete_multipart_upload={"days_after_initiation": 1},
                 )
             ],
             opts=inside,
@@ -119,11 +119,3 @@ class Storage(pulumi.ComponentResource):
     def _stateful(self) -> pulumi.ResourceOptions:
         # With a fixed name, created before deleted, the new one would be the one that is deleted.
         return pulumi.ResourceOptions(parent=self, protect=True, delete_before_replace=True)
-
-
-def _abort_after_days(
-    days: int,
-) -> aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs:
-    return aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-        days_after_initiation=days
-    )
