@@ -30,7 +30,8 @@ LONGEST_LINE = 1024 * 1024
 """Characters. A file without line ends would otherwise be read into memory whole."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
-LISTED_NAMES = 5
+LISTED_NAMES = 25
+"""All that a usual schema can miss; a message of so many cut names stays below 4,000 characters."""
 SHOWN_CHARACTERS = 60
 """Of a name or a cell in a message: a file can hold a million where a sentence is expected."""
 PIECE_BYTES = 1024 * 1024
