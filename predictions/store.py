@@ -74,6 +74,7 @@ LONGEST_RESEND_S = 12 * 3600
 log = structlog.get_logger()
 
 _NO_MORE_IDS = "8"  # ULIDs start with 0 to 7
+_CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 _ERASE = "ERASE"
 _ERASURE = "erasure/"
 
@@ -226,10 +227,9 @@ class Store:
             }
             item["idempotency_id"] = remember["id"]
             writes.append(self._put_if_new(remember, or_expired=True))
-        client = self._table.meta.client
         try:
-            client.transact_write_items(TransactItems=writes)
-        except client.exceptions.TransactionCanceledException:
+            self._transact(writes)
+        except self._table.meta.client.exceptions.TransactionCanceledException:
             earlier = idempotency_key and self.remembered(account, idempotency_key)
             if not earlier:
                 raise
@@ -366,7 +366,7 @@ class Store:
             {"Delete": {"TableName": name, "Key": {"account": account, "id": prediction_id}}},
             {"Put": {"TableName": name, "Item": erasure}},
         ]
-        self._table.meta.client.transact_write_items(TransactItems=writes)
+        self._transact(writes)
         if "idempotency_id" in gone:
             self._forget_key(account, str(gone["idempotency_id"]), prediction_id)
 
@@ -456,6 +456,24 @@ class Store:
                 raise NotFound(key["id"]) from None
             raise refused(_as_prediction(_plain(found))) from None
         return _as_prediction(answer["Attributes"])
+
+    def _transact(self, writes: list[Any]) -> None:
+        """Write all or nothing; again when another write of the same items was under way.
+
+        The SDK repeats what was throttled, but not this: a renewal beside a deletion, say, or two
+        uploads with one Idempotency-Key. Raises TransactionCanceledException for any other reason.
+        """
+        client = self._table.meta.client
+        for pause_s in (*_CONFLICT_PAUSES_S, None):
+            try:
+                client.transact_write_items(TransactItems=writes)
+                return
+            except client.exceptions.TransactionCanceledException as exc:
+                reasons = exc.response.get("CancellationReasons", [])
+                codes = {reason.get("Code") for reason in reasons}
+                if pause_s is None or "TransactionConflict" not in codes:
+                    raise
+            time.sleep(pause_s)
 
     def _queued_again(self) -> dict[str, Any]:
         due_at = Decimal(str(self._clock() + self._resend_after_s))

@@ -146,3 +146,24 @@ def test_a_retry_forgets_the_times_of_the_attempt_before(store):
     assert queued.queued_at > failed.queued_at
     assert store.take_resend(queued)
     assert store.get("demo", prediction_id).queued_at == queued.queued_at
+
+
+@pytest.mark.parametrize("conflicts", [1, 4])
+def test_a_write_that_met_another_one_is_repeated(store, cloud, monkeypatch, conflicts):
+    client = store._table.meta.client
+    write = client.transact_write_items
+    left = [conflicts]
+
+    def meets_another(**request):
+        if left[0]:
+            left[0] -= 1
+            raise client.exceptions.TransactionCanceledException(
+                {"Error": {"Code": "T"}, "CancellationReasons": [{"Code": "TransactionConflict"}]},
+                "TransactWriteItems",
+            )
+        return write(**request)
+
+    monkeypatch.setattr(client, "transact_write_items", meets_another)
+    store.delete("demo", submit(store), erase_after_s=0)
+    assert left == [0]
+    assert store.page("demo").predictions == ()

@@ -97,7 +97,7 @@ def big_upload(product: Product, folder: Path) -> None:
     tell("500 MB upload", f"{took:.1f} s, {size / MIB / took:.0f} MiB/s")
     for process in product.running("web"):
         peak = peak_rss_bytes(process)
-        tell(f"web process {process.pid}, peak memory", f"{peak / MIB:.0f} MiB", "under 150 MiB")
+        tell("web process, peak memory", f"{peak / MIB:.0f} MiB", "under 150 MiB")
     address = f"{product.url}/api/predictions/{prediction_id}"
     product.http.delete(address)  # its job stops when it notices
     wait_for(
