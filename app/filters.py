@@ -47,12 +47,12 @@ def money(value: float | None) -> str:
 
 
 def size(value_bytes: int) -> str:
-    """Write a file's size: 955 kB, 12.3 MB."""
-    if value_bytes < 1000:
+    """Write a file's size as most file managers do, 1024 of one making the next: 948 kB, 500 MB."""
+    if value_bytes < 1024:
         return f"{value_bytes}{_NBSP}bytes"
-    if value_bytes < 999_500:
-        return f"{value_bytes / 1e3:.0f}{_NBSP}kB"
-    return f"{value_bytes / 1e6:,.1f}{_NBSP}MB"
+    if value_bytes < 1023.5 * 1024:
+        return f"{value_bytes / 1024:.0f}{_NBSP}kB"
+    return f"{value_bytes / 1024**2:,.1f}".removesuffix(".0") + f"{_NBSP}MB"
 
 
 def moment(value: datetime | None) -> str:

@@ -257,7 +257,7 @@ def _missing_columns(missing: Sequence[str], header: Sequence[str]) -> BadCustom
         "missing-columns",
         f"{noun} missing: {listed(missing, described)}.",
         "Add or rename the columns; capitals count, the order does not.",
-        column=missing[0],
+        column=missing[0] if len(missing) == 1 else None,
     )
 
 

@@ -91,7 +91,7 @@ def test_an_upload_leads_to_its_page(client, cloud):
 
 @pytest.mark.parametrize(
     ("content", "status", "told"),
-    [(b"", 422, "The file is empty"), (b"a,b\n" + b"1,2\n" * 100_000, 413, "300 kB at most")],
+    [(b"", 422, "The file is empty"), (b"a,b\n" + b"1,2\n" * 100_000, 413, "293 kB at most")],
 )
 def test_a_refused_upload_keeps_its_place(client, content, status, told):
     answer = client.post("/predictions", data={"file": (io.BytesIO(content), "may.csv")})

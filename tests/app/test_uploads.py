@@ -96,7 +96,7 @@ def test_a_file_over_the_limit_is_refused_and_the_limit_named(client, cloud, chu
         answer = post(client, body, **how)
 
         assert refused(answer) == (413, "file-too-large")
-        assert "300\N{NO-BREAK SPACE}kB" in answer.json["detail"]
+        assert "293\N{NO-BREAK SPACE}kB" in answer.json["detail"]
     assert nothing_is_left(cloud)
 
 
