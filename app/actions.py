@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from app.account import current_account
 from app.problems import Problem
 from app.services import services
-from app.settings import ERASE_AFTER_S
 from app.submission import send
 from predictions.errors import NotFound, WrongStatus
 from predictions.record import Page, Prediction, PredictionId, Status
@@ -61,7 +60,7 @@ def retry(prediction_id: str) -> Prediction:
 def delete(prediction_id: str) -> None:
     """Make a prediction unreachable and order its files' erasure. Raises NotFound."""
     prediction = owned(prediction_id)
-    services().store.delete(prediction.account, prediction.id, erase_after_s=ERASE_AFTER_S)
+    services().store.delete(prediction.account, prediction.id)
     log.info("prediction_deleted", prediction=prediction.id)
 
 

@@ -8,9 +8,6 @@ from pydantic import Field
 
 from predictions.settings import ServiceSettings
 
-ERASE_AFTER_S = 15 * 60
-"""How long after its deletion a prediction's files are kept: by then no job is at work on them."""
-
 
 class WebSettings(ServiceSettings):
     """The web service's environment."""

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import IO, TYPE_CHECKING, cast
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -32,6 +33,7 @@ UNNAMED = "upload.csv"
 LONGEST_NAME = 255
 
 _CHUNK_BYTES = 256 * 1024
+_LONGEST_SILENCE_S = 30  # a sender that says nothing for longer holds a thread for nothing
 _FORM_BYTES = 1024 * 1024  # what a form may hold beside its file
 _MOST_PARTS = 20
 
@@ -88,6 +90,9 @@ class _Body:
 
     def __init__(self, request: Request, max_bytes: int) -> None:
         self._stream = request.stream
+        self._is_broken = False
+        if connection := request.environ.get("gunicorn.socket"):
+            connection.settimeout(_LONGEST_SILENCE_S)
         self._announced = request.content_length
         self._max_bytes = max_bytes
         self._received = 0
@@ -105,7 +110,7 @@ class _Body:
     def drain(self, max_bytes: int) -> None:
         """Read up to `max_bytes` on: a sender sees no answer before it has sent all."""
         end = self._received + max_bytes
-        if self._announced is not None and self._announced > end:
+        if self._is_broken or (self._announced is not None and self._announced > end):
             return
         try:
             while self._received < end and self._read():
@@ -116,7 +121,9 @@ class _Body:
     def _read(self) -> bytes:
         try:
             chunk = self._stream.read(_CHUNK_BYTES)
-        except (OSError, ValueError) as exc:  # the connection broke, or its chunks make no sense
+        except (OSError, ValueError, ParseException) as exc:
+            # The connection broke, was silent for too long, or its chunks make no sense.
+            self._is_broken = True
             raise _incomplete() from exc
         self._received += len(chunk)
         return chunk

@@ -34,7 +34,8 @@ class RequestData(BaseModel):
     version: Literal[1] = 1
     account: AccountId
     prediction_id: PredictionId
-    attempt: int = Field(ge=1)
+    # Far above any real one, and a number that DynamoDB can compare.
+    attempt: int = Field(ge=1, le=1_000_000)
 
 
 class Request(BaseModel):

@@ -68,6 +68,8 @@ UNFINISHED_INDEX = "unfinished"
 ID_INDEX = "by-id"
 STATUS_INDEX = "by-status"
 IDEMPOTENCY_TTL_S = 24 * 3600
+ERASE_AFTER_S = 15 * 60
+"""From a deletion to the removal of its files: far longer than a job needs to notice."""
 LONGEST_RESEND_S = 12 * 3600
 """The doubling of the resend time ends here, well inside the queue's retention."""
 
@@ -349,7 +351,9 @@ class Store:
             return False
         return True
 
-    def delete(self, account: str, prediction_id: str, *, erase_after_s: float) -> None:
+    def delete(
+        self, account: str, prediction_id: str, *, erase_after_s: float = ERASE_AFTER_S
+    ) -> None:
         """Make a prediction unreachable at once, and order the removal of its files.
 
         They go `erase_after_s` later: by then a job that was at work on it has noticed.

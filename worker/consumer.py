@@ -19,11 +19,11 @@ from ulid import ULID
 from predictions import message
 from predictions.errors import LeaseLost, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import Prediction, Status
-from predictions.store import Store
+from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of, put_back_or_fail
 from predictions.work_queue import Received, WorkQueue
 from worker.job import Broke, Finished, Job, Progress, Refused
-from worker.job_process import Died, JobProcess
+from worker.job_process import Died, JobProcess, JobProcessUnusable
 from worker.lease import Lease
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
@@ -71,6 +71,12 @@ class Consumer:
             except UnreadableRecord as exc:
                 # Its message comes again until the queue's own limit, and then is a dead letter.
                 log.error("record_unreadable", record=str(exc))
+            except JobProcessUnusable:
+                raise  # no message is to blame: the worker cannot work
+            except Exception as exc:  # noqa: BLE001 - one message must not end the worker
+                # The kind only: the text may quote what the message or the record holds.
+                log.error("message_failed", error=type(exc).__name__)
+                self._shutdown.wait(_PAUSE_AFTER_ERROR_S)
 
     def process(self, received: Received) -> None:
         """Resolve one message to its record and do what the record needs."""
@@ -154,7 +160,7 @@ class Consumer:
             # Nothing was committed. Whoever holds the record now settles it and its message.
             log.warning("lease_lost", found=str(exc))
             if exc.deleted:  # the job may have stored a result behind the eraser
-                self._store.order_erasure(claim.account, claim.id)
+                self._store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
             return
         self._queue.delete(received)
 

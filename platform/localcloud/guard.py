@@ -1,7 +1,8 @@
-"""Stands between the network and the emulator: keeps browsers out, notices what changes.
+"""Stands between the network and the emulator: lets SDKs in alone, notices what changes.
 
 To the emulator any 12-digit access key is root, so a page that a person visits could otherwise
-read everything in it. A browser always says that it is one; an SDK never does.
+read everything in it. A browser always says that it is one; an SDK never does. The emulator's own
+endpoints ask for no credentials at all, and one of them empties it: nobody gets there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_EMULATORS_OWN = "/_"  # no bucket, and so no path of AWS, starts like this
 _READING = (b"Get", b"List", b"Describe", b"Query", b"Scan", b"BatchGet")
 
 
@@ -35,7 +37,8 @@ class Guard:
             return
         headers = dict(scope["headers"])
         # The host is checked too: a name of the page's own may resolve to this address.
-        if _from_a_browser(headers) or headers.get(b"host") not in self._hosts:
+        theirs = _from_a_browser(headers) or headers.get(b"host") not in self._hosts
+        if theirs or scope["path"].startswith(_EMULATORS_OWN):
             await _refuse(send)
             return
         operation = headers.get(b"x-amz-target", b"").rpartition(b".")[2]
@@ -64,7 +67,7 @@ def _from_a_browser(headers: dict[bytes, bytes]) -> bool:
 
 
 async def _refuse(send: Send) -> None:
-    body = b"The local cloud answers AWS SDKs on this machine, never a browser.\n"
+    body = b"The local cloud answers AWS SDKs on this machine and nobody else.\n"
     await send(
         {
             "type": "http.response.start",

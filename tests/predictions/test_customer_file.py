@@ -114,6 +114,12 @@ def test_a_message_stays_short_whatever_the_header_holds(path):
         assert len(failure.message) < 4_000, "a record takes no more"
 
 
+def test_a_cell_that_is_too_long_is_called_that(path):
+    failure = refusal(path, "id,a\n1,2\n3," + "x" * 140_000 + "\n")
+    assert (failure.code, failure.row) == ("cell-too-long", 2)
+    assert "131,072 characters" in failure.message
+
+
 def test_duplicate_columns_are_named(path):
     failure = refusal(path, "id,a,b, a,b\n1,2,3,4,5\n")
     assert (failure.code, failure.column) == ("duplicate-columns", "a")

@@ -58,6 +58,12 @@ def test_tomorrows_version_is_not_mistaken_for_todays():
     assert message.read(json.dumps(event)) == message.OtherFormat((ID,))
 
 
+def test_an_attempt_that_cannot_be_is_not_todays_format():
+    event = json.loads(message.Request.to_process(a_prediction()).model_dump_json())
+    event["data"]["attempt"] = 10**40
+    assert message.read(json.dumps(event)) == message.OtherFormat((ID,))
+
+
 def test_all_that_are_named_are_found_once():
     other = new_id()
     body = json.dumps({"ids": [ID, other], "key": KEY})

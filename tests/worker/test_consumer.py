@@ -1,10 +1,12 @@
 """What becomes of each kind of message. The job process is played; all else is the real code."""
 
 import json
+import time
 
 import pytest
 
 from predictions.record import Band, Failure, ResultFile, Status, Summary, new_id
+from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Progress, Refused
@@ -154,7 +156,11 @@ def test_what_a_job_wrote_after_its_prediction_was_deleted_is_erased(cloud, work
         return Finished(RESULT, SUMMARY)
 
     take(cloud, worker(meanwhile)[0])
-    assert [order.prediction_id for order in cloud.store.erasures_due()] == [prediction.id]
+    assert list(cloud.store.erasures_due()) == [], "another stalled job may still write"
+    later = Store(
+        cloud.table, resend_after_s=60, clock=lambda: time.time() + ERASE_AFTER_S
+    ).erasures_due()
+    assert [order.prediction_id for order in later] == [prediction.id]
 
 
 def test_the_second_message_of_a_finished_prediction_starts_nothing(cloud, worker):
@@ -206,6 +212,31 @@ def test_an_unreadable_record_stops_nobody(cloud, worker, monkeypatch):
     monkeypatch.setattr(cloud.queue, "receive", stop_after_two)
     consumer.run()
     assert now(cloud, sound).status is Status.COMPLETED
+    assert messages(cloud) == (0, 1)
+
+
+def test_an_error_that_nobody_foresaw_ends_no_worker(cloud, worker, monkeypatch):
+    surprising, sound = queued(cloud), queued(cloud)
+    shutdown = Shutdown(10)
+    consumer, _ = worker(Finished(RESULT, SUMMARY), shutdown=shutdown)
+    monkeypatch.setattr(shutdown, "wait", lambda _seconds: False)
+    claim, receive, polls = cloud.store.claim, cloud.queue.receive, iter(range(3))
+
+    def surprised(account, prediction_id, *rest):
+        if prediction_id == surprising.id:
+            raise ArithmeticError("whatever")
+        return claim(account, prediction_id, *rest)
+
+    def stop_after_two(*, wait_s):
+        if next(polls) == 2:
+            shutdown.request()
+        return receive(wait_s=0)
+
+    monkeypatch.setattr(cloud.store, "claim", surprised)
+    monkeypatch.setattr(cloud.queue, "receive", stop_after_two)
+    consumer.run()
+    assert now(cloud, sound).status is Status.COMPLETED
+    assert now(cloud, surprising).status is Status.QUEUED
     assert messages(cloud) == (0, 1)
 
 
