@@ -71,7 +71,7 @@ class CustomerFile:
         self._binary = binary
         self._text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
         self._rows_read = -1  # the header is not a row
-        self._line_characters = 0
+        self._line = ""
         self._characters_read = 0
         delimiter = _delimiter(head, needed)
         records = self._records(delimiter)
@@ -144,7 +144,7 @@ class CustomerFile:
                     f"A line is longer than {LONGEST_LINE:,} characters.",
                     "Write one row per customer, each on its own line.",
                 )
-            self._line_characters = len(line)
+            self._line = line
             self._characters_read += len(line)
             yield line
 
@@ -175,8 +175,8 @@ class CustomerFile:
     def _bad_quotes(self, exc: csv.Error) -> BadCustomerFile:
         row = self._rows_read + 1
         where = f"Row {row}" if row else "The header"
-        # A cell that grows over many lines is a quotation mark that was never closed.
-        if self._line_characters > csv.field_size_limit():
+        # Else a quotation mark that was never closed made the cell grow, over many lines perhaps.
+        if len(self._line) > csv.field_size_limit() and '"' not in self._line:
             return bad_file(
                 "cell-too-long",
                 f"{where} has a cell of more than {csv.field_size_limit():,} characters.",
