@@ -5,6 +5,7 @@ A problem's `code` is stable: programs may lean on it. Nobody but the log sees a
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -112,7 +113,9 @@ def _not_found(_error: NotFound) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     code = _CODE_OF_STATUS.get(status, "bad-request" if status < 500 else "internal-error")
-    problem = Problem(code, error.description or "")
+    # Werkzeug's own words for an address that is not there speak of a server and of spelling.
+    words = "Nothing has this address." if status == HTTPStatus.NOT_FOUND else error.description
+    problem = Problem(code, words or "")
     # A request with a malformed Host has no address to build a page's links from.
     response = as_json(problem) if isinstance(error, SecurityError) else respond(problem)
     for name, value in error.get_headers():
