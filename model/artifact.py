@@ -15,43 +15,31 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from predictions.schema import (
+    SCHEMA_FILE,
+    BadArtifact,
+    Column,
+    CustomerSchema,
+    read_bytes,
+    read_schema,
+)
 
 if TYPE_CHECKING:
     import xgboost
-
-FORMAT: Literal[1] = 1
-"""Format of the folder. Raise it whenever a program of today would misread a folder of tomorrow."""
 
 SHIPPED = Path(__file__).parent / "artifacts" / "telco"
 """The model that comes with the program."""
 
 BOOSTER_FILE = "booster.ubj"
-SCHEMA_FILE = "schema.json"
 CARD_FILE = "MODEL_CARD.md"
-
-
-class BadArtifact(Exception):
-    """The folder does not hold a model that this program can use."""
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(_Frozen):
-    """One feature, in the position in which the booster was trained on it."""
-
-    name: str
-    kind: Literal["numeric", "categorical"]
-    categories: tuple[str, ...] = Field(
-        default=(), description="Categorical only; a cell's code is its position here."
-    )
-    average: float | None = Field(
-        default=None, description="Numeric only: mean while training, four digits; for summaries."
-    )
 
 
 def feature_types(columns: Sequence[Column]) -> list[str]:
@@ -98,15 +86,11 @@ class Training(_Frozen):
     libraries: dict[str, str]
 
 
-class Schema(_Frozen):
+class Schema(CustomerSchema):
     """All that is known of a model apart from its trees."""
 
-    format: Literal[1] = FORMAT
-    version: str = Field(description="Name and the first 12 digits of the content's hash.")
-    columns: tuple[Column, ...] = Field(min_length=1)
-    id_column: str | None
-    revenue_column: str | None
-    label: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     positive: str = Field(description="The label's word for a customer who left.")
     negative: str
     threshold: float = Field(description="Lowest probability that is predicted as positive.")
@@ -114,14 +98,6 @@ class Schema(_Frozen):
     booster_sha256: str
     metrics: Metrics = Field(description="Cross-validated on the training data.")
     training: Training
-
-    @property
-    def needed_columns(self) -> tuple[str, ...]:
-        """Columns without which a file cannot be scored."""
-        names = dict.fromkeys(column.name for column in self.columns)
-        if self.revenue_column is not None:
-            names[self.revenue_column] = None
-        return tuple(names)
 
     def with_version(self, name: str) -> Schema:
         """Return the same schema under the version that belongs to its content."""
@@ -156,9 +132,9 @@ def load(folder: Path) -> Model:
 
     Raises BadArtifact, which names the file and what is wrong with it.
     """
-    schema = _read_schema(folder / SCHEMA_FILE)
+    schema = _read_schema(folder)
     path = folder / BOOSTER_FILE
-    raw = _read(path)
+    raw = read_bytes(path)
     found = hashlib.sha256(raw).hexdigest()
     if found != schema.booster_sha256:
         raise BadArtifact(
@@ -170,28 +146,11 @@ def load(folder: Path) -> Model:
     return Model(schema, xgboost.Booster(model_file=bytearray(raw)))
 
 
-def _read_schema(path: Path) -> Schema:
-    try:
-        content = json.loads(_read(path))
-        found = content["format"]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise BadArtifact(f"{path}: is not the schema of a model ({exc!r})") from exc
-    if found != FORMAT:
-        raise BadArtifact(f"{path}: format {found!r}, this program reads {FORMAT}")
-    try:
-        schema = Schema.model_validate(content)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadArtifact(f"{path}: {where}: {first['msg']}") from exc
+def _read_schema(folder: Path) -> Schema:
+    schema = read_schema(folder, Schema)
     expected = schema.with_version(schema.version.rpartition("-")[0]).version
     if schema.version != expected:
-        raise BadArtifact(f"{path}: its content belongs to {expected}, but says {schema.version}")
+        raise BadArtifact(
+            f"{folder / SCHEMA_FILE}: its content belongs to {expected}, but says {schema.version}"
+        )
     return schema
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise BadArtifact(f"{path}: {exc.strerror}") from exc

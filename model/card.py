@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import sqrt
 
-from model.artifact import Column, Schema
+from model.artifact import Schema
+from predictions.schema import Column
 
 PIPE = r"\|"
 """As a table's cell spells it."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from model.artifact import SHIPPED, BadArtifact, load
+from model.artifact import SHIPPED, load
 from predictions.errors import BadCustomerFile
+from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
     from model.artifact import Metrics

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.artifact import Column
 from model.features import encode, numbers
 from predictions.customer_file import bad_file, in_quotes, listed, open_customer_file, shown
+from predictions.schema import Column
 
 BLOCK_ROWS = 50_000
 MIN_ROWS = 100

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.artifact import Column
+from predictions.schema import Column
 
 LARGEST = float(np.finfo(np.float32).max)
 """XGBoost computes in 32 bits and refuses infinity."""

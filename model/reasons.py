@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.artifact import Column
 from model.features import Features
 from predictions.customer_file import shown
 from predictions.record import Reason
+from predictions.schema import Column
 
 REASONS = 3
 GROUPS = 1024

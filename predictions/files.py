@@ -17,9 +17,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
+from pydantic import Field
 
 from predictions.errors import InputChanged
-from predictions.record import CustomerAtRisk, Frozen, InputFile, Prediction, Summary
+from predictions.record import CustomerAtRisk, Frozen, InputFile, Prediction, RowError, Summary
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,6 +42,7 @@ class SummaryFile(Frozen):
     rows_failed: int
     summary: Summary
     customers_at_risk: tuple[CustomerAtRisk, ...]
+    row_errors: tuple[RowError, ...] = Field(default=(), description="The first hundred.")
 
 
 class Files:

@@ -45,6 +45,19 @@ class Failure(Frozen):
     column: str | None = Field(default=None, description="The column's name in the header.")
 
 
+class FileFacts(Frozen):
+    """What a customer file turned out to be when it was read once from end to end."""
+
+    rows: int = Field(description="Customers: lines with something on them, without the header.")
+    columns: int
+    encoding: str = Field(description="UTF-8, UTF-16 or Windows-1252.")
+    delimiter: str
+    matches: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column of the model → column of the file, where the names differ.",
+    )
+
+
 class InputFile(Frozen):
     """The uploaded file, exactly: a version of an object, not only its key."""
 
@@ -54,6 +67,9 @@ class InputFile(Frozen):
     sha256: str
     etag: str
     version_id: str | None = None
+    facts: FileFacts | None = Field(
+        default=None, description="What the check of the upload found; None before there was one."
+    )
 
 
 class Band(Frozen):
@@ -70,6 +86,25 @@ class Reason(Frozen):
     customers: int
 
 
+class RowErrorCount(Frozen):
+    """How many rows have one kind of error in one column."""
+
+    kind: str = Field(description="Stable, for programs: `not-a-number`, `cell-count`, …")
+    column: str | None = Field(description="As the file calls it; null: the row as a whole.")
+    rows: int
+    first_row: int = Field(description="The first of them; the first customer is 1.")
+
+
+class RowError(Frozen):
+    """Why one row has no score. Holds a customer's cell: kept in summary.json only."""
+
+    row: int = Field(description="The first customer is 1.")
+    column: str | None = Field(description="As the file calls it; null: the row as a whole.")
+    kind: str
+    text: str | None = Field(description="The cell, cut; null: the row as a whole.")
+    message: str
+
+
 class Summary(Frozen):
     """What a scored file says as a whole. Holds no data of a single customer."""
 
@@ -80,6 +115,9 @@ class Summary(Frozen):
     )
     bands: tuple[Band, ...] = Field(description="Lowest risk first.")
     top_reasons: tuple[Reason, ...] = Field(description="Most frequent first, raising reasons.")
+    row_errors: tuple[RowErrorCount, ...] = Field(
+        default=(), description="Why rows have no score, most frequent first."
+    )
 
 
 class CustomerAtRisk(Frozen):
@@ -114,6 +152,7 @@ class Prediction(Frozen):
     updated_at: AwareDatetime
     queued_at: AwareDatetime = Field(description="Since when this attempt waits or waited.")
     traceparent: str
+    submitted_by: str | None = Field(default=None, description="Who uploaded it, as shown.")
     owner: str | None = Field(default=None, description="The claim that is processing it.")
     beat: int = Field(default=0, description="Rises with each renewal of the lease.")
     resends: int = Field(default=0, description="Messages that the sweeper sent for this attempt.")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model.artifact import BOOSTER_FILE, SCHEMA_FILE, SHIPPED, BadArtifact, load
+from model.artifact import BOOSTER_FILE, SHIPPED, load
+from predictions.schema import SCHEMA_FILE, BadArtifact
 
 
 @pytest.fixture
