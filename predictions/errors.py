@@ -8,10 +8,12 @@ PredictionError
 ├── UnreadableRecord       an item of the table that is not a prediction as we know it
 ├── InputChanged           the uploaded object is not the one that was recorded
 └── BadCustomerFile        the file cannot be scored at all
+    └── MissingColumns     columns that the model needs are not in its header
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,3 +69,22 @@ class BadCustomerFile(PredictionError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+@dataclass(frozen=True)
+class MissingColumn:
+    """A column that the model needs, and the header of the file that looks most like it."""
+
+    name: str
+    nearest: str | None
+
+
+class MissingColumns(BadCustomerFile):
+    """Columns that the model needs are not in the header; `header` is what is there instead."""
+
+    def __init__(
+        self, failure: Failure, missing: tuple[MissingColumn, ...], header: tuple[str, ...]
+    ) -> None:
+        super().__init__(failure)
+        self.missing = missing
+        self.header = header

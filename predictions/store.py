@@ -17,8 +17,9 @@ Every write names the state that it leaves and, out of PROCESSING, the owner and
     B                          claims 2 ------------ completes 2: accepted
 
 The table's items, by sort key `id`: a ULID is a prediction; `idempotency/…` remembers an
-Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files. Capital letters and
-digits sort before small ones, so a query for ids below `_NO_MORE_IDS` sees predictions only.
+Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files; `columns` remembers
+what the account calls the model's columns. Capital letters and digits sort before small ones, so a
+query for ids below `_NO_MORE_IDS` sees predictions only.
 
 Unfinished records and erasure orders carry `unfinished` and `due_at`, which put them in a sparse
 index: what may be stuck is found by a query that costs nothing when nothing is.
@@ -79,6 +80,7 @@ _NO_MORE_IDS = "8"  # ULIDs start with 0 to 7
 _CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 _ERASE = "ERASE"
 _ERASURE = "erasure/"
+_COLUMN_MATCHES = "columns"
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,19 @@ class Store:
         if item is None or float(str(item["expires_at"])) <= self._clock():
             return None
         return Remembered.model_validate(item)
+
+    def column_matches(self, account: str) -> dict[str, str]:
+        """Return what the account calls the model's columns where the names differ."""
+        item = self._table.get_item(
+            Key={"account": account, "id": _COLUMN_MATCHES}, ConsistentRead=True
+        ).get("Item", {})
+        return {str(column): str(name) for column, name in item.get("matches", {}).items()}
+
+    def remember_column_matches(self, account: str, matches: Mapping[str, str]) -> None:
+        """Replace what the account calls the model's columns: column of the model → of the file."""
+        self._table.put_item(
+            Item={"account": account, "id": _COLUMN_MATCHES, "matches": dict(matches)}
+        )
 
     def ping(self) -> None:
         """Make one cheap read; raises the SDK's error when the table cannot be read."""

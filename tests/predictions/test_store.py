@@ -167,3 +167,14 @@ def test_a_write_that_met_another_one_is_repeated(store, cloud, monkeypatch, con
     store.delete("demo", submit(store), erase_after_s=0)
     assert left == [0]
     assert store.page("demo").predictions == ()
+
+
+def test_column_matches_are_remembered_for_their_account_alone(cloud):
+    assert cloud.store.column_matches("demo") == {}
+
+    cloud.store.remember_column_matches("demo", {"MonthlyCharges": "Monthly fee"})
+    cloud.store.remember_column_matches("demo", {"tenure": "Months, “all”"})
+
+    assert cloud.store.column_matches("demo") == {"tenure": "Months, “all”"}
+    assert cloud.store.column_matches("other") == {}
+    assert cloud.store.page("demo").predictions == ()
