@@ -26,7 +26,17 @@ def create_app(
     """
     from flask import Flask
 
-    from app import account, api, filters, health, pages, problems, request_log, security
+    from app import (
+        account,
+        api,
+        filters,
+        health,
+        pages,
+        problems,
+        request_log,
+        security,
+        upload_page,
+    )
     from app.services import SERVICES, Services
 
     app = Flask(__name__)
@@ -41,4 +51,5 @@ def create_app(
     health.init_app(app)
     app.register_blueprint(api.bp)
     app.register_blueprint(pages.bp)
+    app.register_blueprint(upload_page.bp)
     return app

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app import actions
-from app.problems import Problem
 from app.services import services
-from app.submission import submit, traceparent_of
-from app.uploads import incoming
 from predictions.record import UNFINISHED, Status, utc_now
 
 bp = Blueprint("pages", __name__)
@@ -33,23 +30,6 @@ def index() -> ResponseReturnValue:
         is_first=not request.args.get("cursor"),
         is_live=any(prediction.status in UNFINISHED for prediction in page.predictions),
     )
-
-
-@bp.get("/predictions/new")
-def new() -> ResponseReturnValue:
-    """The upload form."""
-    return _form()
-
-
-@bp.post("/predictions")
-def create() -> ResponseReturnValue:
-    """Take a file; what is wrong with it is said on the form, ready for the next try."""
-    try:
-        with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
-            prediction = submit(upload, traceparent=traceparent_of(request))
-    except Problem as problem:
-        return _form(problem), problem.status
-    return redirect(url_for("pages.show", prediction_id=prediction.id), 303)
 
 
 @bp.get("/predictions/<prediction_id>")
@@ -90,8 +70,3 @@ def delete(prediction_id: str) -> ResponseReturnValue:
     """Delete a prediction."""
     actions.delete(prediction_id)
     return redirect(url_for("pages.index"), 303)
-
-
-def _form(problem: Problem | None = None) -> str:
-    limit = current_app.config["MAX_UPLOAD_BYTES"]
-    return render_template("upload.html", problem=problem, max_upload_bytes=limit)
