@@ -1,4 +1,4 @@
-"""What a request works with: the records, the files and the queue."""
+"""What a request works with: the records, the files, the queue and the model's columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flask import current_app
 
 from predictions import aws
 from predictions.files import Files
+from predictions.schema import BadArtifact, CustomerSchema, read_schema
 from predictions.settings import SettingsError
 from predictions.store import Store
 from predictions.work_queue import WorkQueue
@@ -27,10 +28,18 @@ class Services:
     store: Store
     files: Files
     queue: WorkQueue
+    schema: CustomerSchema
 
     @classmethod
     def from_settings(cls, settings: WebSettings) -> Services:
-        """Make the clients. Nothing is called yet. Raises SettingsError without a region."""
+        """Make the clients and read the model's columns; AWS is not called yet.
+
+        Raises SettingsError when no region is set or when MODEL_DIR holds no model.
+        """
+        try:
+            schema = read_schema(settings.model_dir, CustomerSchema)
+        except BadArtifact as exc:
+            raise SettingsError(f"MODEL_DIR: {exc}") from exc
         try:
             table = aws.dynamodb_table(settings.predictions_table)
         except NoRegionError:
@@ -43,6 +52,7 @@ class Services:
                 results_bucket=settings.results_bucket,
             ),
             queue=WorkQueue(aws.sqs_client(), settings.predictions_queue_url),
+            schema=schema,
         )
 
 

@@ -33,6 +33,7 @@ shared = {
     "PREDICTIONS_TABLE": storage.table.name,
     "UPLOADS_BUCKET": storage.uploads.bucket,
     "RESULTS_BUCKET": storage.results.bucket,
+    "MODEL_DIR": "model/artifacts/telco",
     "RESEND_AFTER_S": str(settings.predictions.resend_after_s),
 }
 signing_in = {"IDENTITY_PROVIDER": p} if (p := settings.web.identity_provider) else {}
@@ -62,7 +63,6 @@ worker = Service(
     environment=shared
     | {
         "PREDICTIONS_DLQ_URL": queues.dlq.url,
-        "MODEL_DIR": "model/artifacts/telco",
         "LEASE_S": str(settings.predictions.lease_s),
         "MAX_ATTEMPTS": str(settings.predictions.max_attempts),
         "JOB_PROCESSES": str(settings.worker.job_processes),

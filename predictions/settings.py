@@ -6,6 +6,7 @@ The Pulumi program declares each of these variables on the task definitions; the
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
@@ -28,6 +29,9 @@ class ServiceSettings(BaseSettings):
     predictions_table: str = Field(min_length=1)
     uploads_bucket: str = Field(min_length=1)
     results_bucket: str = Field(min_length=1)
+    model_dir: Path = Field(
+        description="The artifact: the worker scores with it, the web app reads its columns."
+    )
     resend_after_s: float = Field(
         60,
         gt=0,

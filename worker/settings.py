@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
 from predictions.aws import LONGEST_POLL_S
@@ -17,7 +15,6 @@ class WorkerSettings(ServiceSettings):
     """The worker's settings; each is declared on its task definition."""
 
     predictions_dlq_url: str = Field(min_length=1)
-    model_dir: Path = Field(description="The artifact to score with.")
     lease_s: int = Field(
         30,
         ge=1,

@@ -9,6 +9,7 @@ import pytest
 from app import create_app
 from app.services import Services
 from app.settings import WebSettings
+from finished import SCHEMA
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -22,13 +23,13 @@ MAX_UPLOAD_BYTES = 300_000
 @pytest.fixture
 def settings(cloud: Cloud) -> WebSettings:
     environment = {name.lower(): value for name, value in cloud.environment().items()}
-    ours = {"max_upload_bytes": MAX_UPLOAD_BYTES, "identity_provider": "demo"}
+    ours = {"max_upload_bytes": MAX_UPLOAD_BYTES, "identity_provider": "demo", "model_dir": "."}
     return WebSettings.model_validate(environment | ours)
 
 
 @pytest.fixture
 def app(cloud: Cloud, settings: WebSettings) -> Flask:
-    return create_app(settings, Services(cloud.store, cloud.files, cloud.queue))
+    return create_app(settings, Services(cloud.store, cloud.files, cloud.queue, SCHEMA))
 
 
 @pytest.fixture

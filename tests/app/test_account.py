@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -22,6 +23,7 @@ def start(bind_host, provider="demo"):
         predictions_table="t",
         uploads_bucket="u",
         results_bucket="r",
+        model_dir=Path("m"),
         identity_provider=provider,
     )
     return create_app(settings, NO_SERVICES, bind_host=bind_host)

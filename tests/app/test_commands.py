@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -27,6 +28,7 @@ ENVIRONMENT = {
     "PREDICTIONS_TABLE": "t",
     "UPLOADS_BUCKET": "u",
     "RESULTS_BUCKET": "r",
+    "MODEL_DIR": str(Path(__file__).parents[2] / "model/artifacts/telco"),
     "MAX_UPLOAD_BYTES": "4000000",
     "AWS_REGION": "eu-central-1",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -205,6 +207,8 @@ def test_what_is_under_way_is_finished_before_it_ends():
         ({"IDENTITY_PROVIDER": "none"}, "127.0.0.1:0", "IDENTITY_PROVIDER"),
         ({"AWS_REGION": ""}, "127.0.0.1:0", "AWS_REGION"),
         ({"IDENTITY_PROVIDER": None}, "127.0.0.1:0", "IDENTITY_PROVIDER: not set; demo"),
+        ({"MODEL_DIR": None}, "127.0.0.1:0", "MODEL_DIR: Field required"),
+        ({"MODEL_DIR": "nowhere"}, "127.0.0.1:0", "MODEL_DIR: nowhere/schema.json: No such file"),
         ({}, "0.0.0.0:8000", "IDENTITY_PROVIDER"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -13,7 +14,7 @@ from app import create_app, openapi
 from app.answers import ProblemAnswer
 from app.services import SERVICES, Services
 from app.settings import WebSettings
-from finished import CONTENT, brought_to
+from finished import CONTENT, SCHEMA, brought_to
 from predictions.record import Status, new_id
 
 AN_ID = "/api/predictions/{prediction_id}"
@@ -32,6 +33,7 @@ APP = create_app(
         predictions_table="unused",
         uploads_bucket="unused",
         results_bucket="unused",
+        model_dir=Path("unused"),
         identity_provider="demo",
     ),
     mock.Mock(spec=Services),
@@ -45,7 +47,8 @@ schema = schemathesis.openapi.from_wsgi("/api/openapi.json", APP, config=CONFIG)
 
 @pytest.fixture(autouse=True)
 def services(cloud, monkeypatch):
-    monkeypatch.setitem(APP.extensions, SERVICES, Services(cloud.store, cloud.files, cloud.queue))
+    ours = Services(cloud.store, cloud.files, cloud.queue, SCHEMA)
+    monkeypatch.setitem(APP.extensions, SERVICES, ours)
 
 
 @schema.parametrize()

@@ -84,11 +84,11 @@ def test_each_service_gets_exactly_its_environment(prod, declare):
         "PREDICTIONS_TABLE",
         "UPLOADS_BUCKET",
         "RESULTS_BUCKET",
+        "MODEL_DIR",
         "RESEND_AFTER_S",
     }
     worker = {
         "PREDICTIONS_DLQ_URL",
-        "MODEL_DIR",
         "LEASE_S",
         "MAX_ATTEMPTS",
         "JOB_PROCESSES",

@@ -16,12 +16,20 @@ from predictions.record import (
     Status,
     Summary,
 )
+from predictions.schema import Column, CustomerSchema
 from predictions.sweeper import claim_of
 
 if TYPE_CHECKING:
     from memory_cloud import Cloud
 
 CONTENT = b"customerID,tenure\nC1,3\nC2,60\n"
+SCHEMA = CustomerSchema(
+    version="m1",
+    columns=(Column(name="tenure", kind="numeric", average=32.37),),
+    id_column="customerID",
+    revenue_column=None,
+    label="Churn",
+)
 RESULT = "customerID,churn_probability\nC1,0.8\nC2,0.1\n"
 SUMMARY = Summary(
     expected_churners=0.9,
