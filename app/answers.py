@@ -96,15 +96,30 @@ class PageAnswer(BaseModel):
         )
 
 
+class MissingColumnAnswer(BaseModel):
+    """A column that the model needs and the file does not have."""
+
+    column: str
+    nearest: str | None = Field(description="The name in the file's header most like it.")
+
+
 class ProblemAnswer(BaseModel):
     """What went wrong (RFC 9457)."""
 
     type: str
     title: str
     status: int
-    detail: str = Field(description="What happened, where, and what to do.")
+    detail: str = Field(description="What happened and where; what to do, unless `hint` says it.")
     code: str = Field(description="Stable, for programs.")
     request_id: str = Field(description="Names the request in the service's log.")
+    hint: str | None = Field(default=None, description="Of a refused file: what to do about it.")
+    row: int | None = Field(
+        default=None, description="Of a refused file: where; the first customer is 1."
+    )
+    column: str | None = Field(default=None, description="Of a refused file: where.")
+    missing: tuple[MissingColumnAnswer, ...] = Field(
+        default=(), description="On `missing-columns`: all of them."
+    )
     prediction_status: Status | None = Field(default=None, description="On 409.")
 
 

@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from flask import Flask, Response, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from app.answers import ProblemAnswer
-from predictions.errors import NotFound
+from app.answers import MissingColumnAnswer, ProblemAnswer
+from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns, NotFound
 from predictions.record import Status
 
 PROBLEMS = {
@@ -34,7 +34,16 @@ PROBLEMS = {
     "file-too-large": (413, "The file is too large"),
     "unsupported-media-type": (415, "The request has a form that is not taken"),
     "empty-file": (422, "The file is empty"),
+    "no-rows": (422, "The file has no customers"),
+    "not-text": (422, "The file is not text"),
     "not-a-csv": (422, "The file is not a CSV file"),
+    "not-utf-8": (422, "The file has characters that cannot be read"),
+    "duplicate-columns": (422, "Columns have the same name"),
+    "missing-columns": (422, "Columns are missing"),
+    "too-many-columns": (422, "The file has too many columns"),
+    "row-too-long": (422, "A row is too long"),
+    "cell-too-long": (422, "A cell is too long"),
+    "unclosed-quote": (422, "A quotation mark is not closed"),
     "idempotency-key-reused": (422, "The idempotency key stands for another file"),
     "internal-error": (500, "Something went wrong here"),
     "unavailable": (503, "The service cannot be reached for the moment"),
@@ -55,24 +64,57 @@ log = structlog.get_logger()
 
 
 class Problem(Exception):
-    """The request is refused or failed; `detail` says what happened and what to do."""
+    """The request is refused or failed; `detail` says what happened and what to do.
 
-    def __init__(self, code: str, detail: str, *, prediction_status: Status | None = None) -> None:
+    Of a file, `detail` says what is wrong and `hint` what to do; `row` and `column` say where.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        hint: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        missing: tuple[MissingColumn, ...] = (),
+        prediction_status: Status | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
         self.status, self.title = PROBLEMS[code]
+        self.hint = hint
+        self.row = row
+        self.column = column
+        self.missing = missing
         self.prediction_status = prediction_status
+        self.retry_after_s = retry_after_s
 
 
 def init_app(app: Flask) -> None:
     """Answer every error of this application in one form."""
     app.register_error_handler(Problem, respond)
+    app.register_error_handler(BadCustomerFile, lambda error: respond(of_file(error)))
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(HTTPException, _http_error)
     for error in (ClientError, BotoCoreError, Boto3Error):
         app.register_error_handler(error, _aws_error)
     app.register_error_handler(Exception, _internal_error)
+
+
+def of_file(error: BadCustomerFile) -> Problem:
+    """Say what is wrong with a file as a problem, for the API and the upload page alike."""
+    failure = error.failure
+    return Problem(
+        failure.code,
+        failure.message,
+        hint=failure.hint,
+        row=failure.row,
+        column=failure.column,
+        missing=error.missing if isinstance(error, MissingColumns) else (),
+    )
 
 
 def respond(problem: Problem) -> Response:
@@ -93,16 +135,22 @@ def as_json(problem: Problem) -> Response:
         detail=problem.detail,
         code=problem.code,
         request_id=g.request_id,
+        hint=problem.hint,
+        row=problem.row,
+        column=problem.column,
+        missing=tuple(
+            MissingColumnAnswer(column=one.name, nearest=one.nearest) for one in problem.missing
+        ),
         prediction_status=problem.prediction_status,
     )
-    body = answer.model_dump_json(exclude_none=True)
+    body = answer.model_dump_json(exclude_defaults=True)
     response = Response(body, problem.status, mimetype="application/problem+json")
     return _finish(response, problem)
 
 
 def _finish(response: Response, problem: Problem) -> Response:
-    if problem.code == "unavailable":
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if problem.retry_after_s is not None:
+        response.headers["Retry-After"] = str(problem.retry_after_s)
     return response
 
 
@@ -130,7 +178,11 @@ def _aws_error(error: Exception) -> Response:
         known = {"operation": error.operation_name, "code": error.response["Error"].get("Code")}
     log.error("aws_failed", error=type(error).__name__, **known)
     return respond(
-        Problem("unavailable", "A part of the service does not answer. Try again in a moment.")
+        Problem(
+            "unavailable",
+            "A part of the service does not answer. Try again in a moment.",
+            retry_after_s=RETRY_AFTER_S,
+        )
     )
 
 

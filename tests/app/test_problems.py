@@ -7,6 +7,8 @@ import structlog
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from app.problems import PROBLEMS, Problem
+from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
+from predictions.record import Failure
 from predictions.store import Store
 
 THROTTLED = ClientError(
@@ -87,3 +89,55 @@ def test_every_problem_has_its_status_and_form(app):
         assert answer.json["status"] == answer.status_code == status
         assert answer.json["type"] == f"urn:retainwise:problem:{code}"
         assert (answer.json["title"], answer.json["detail"]) == (title, "What to do.")
+
+
+BAD_FILE = Failure(
+    code="unclosed-quote", message="Row 3 has an open quote.", hint="Close it.", row=3, column="a"
+)
+REFUSED_FILES = [
+    "empty-file",
+    "no-rows",
+    "not-text",
+    "not-a-csv",
+    "not-utf-8",
+    "duplicate-columns",
+    "missing-columns",
+    "too-many-columns",
+    "row-too-long",
+    "cell-too-long",
+    "unclosed-quote",
+]
+
+
+@pytest.mark.parametrize("code", REFUSED_FILES)
+def test_a_refused_file_is_a_problem_of_its_own(client, failing, code):
+    failing(BadCustomerFile(BAD_FILE.model_copy(update={"code": code})))
+
+    answer = client.get("/api/predictions")
+
+    assert (answer.status_code, answer.json["code"]) == (422, code)
+    told = {name: answer.json[name] for name in ("detail", "hint", "row", "column")}
+    assert told == {
+        "detail": "Row 3 has an open quote.",
+        "hint": "Close it.",
+        "row": 3,
+        "column": "a",
+    }
+    assert "missing" not in answer.json
+
+
+def test_all_missing_columns_are_named_with_the_nearest_that_is_there(client, failing):
+    missing = (MissingColumn("tenure", "Tenure"), MissingColumn("Contract", None))
+    failing(MissingColumns(BAD_FILE, missing, ("Tenure",)))
+
+    assert client.get("/api/predictions").json["missing"] == [
+        {"column": "tenure", "nearest": "Tenure"},
+        {"column": "Contract", "nearest": None},
+    ]
+    assert client.get("/predictions").status_code == 422
+
+
+def test_what_does_not_apply_is_left_out(client):
+    assert set(client.get("/api/nothing").json) == {
+        *("type", "title", "status", "detail", "code", "request_id")
+    }
