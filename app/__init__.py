@@ -33,6 +33,7 @@ def create_app(
         health,
         pages,
         problems,
+        rate_limit,
         request_log,
         security,
         upload_page,
@@ -46,6 +47,7 @@ def create_app(
     security.init_app(app)
     account.init_app(app, settings, bind_host)
     app.extensions[SERVICES] = services or Services.from_settings(settings)
+    rate_limit.init_app(app, settings)
     problems.init_app(app)
     filters.init_app(app)
     health.init_app(app)

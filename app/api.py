@@ -6,19 +6,31 @@ from flask import Blueprint, Response, current_app, request, url_for
 from pydantic import BaseModel
 
 from app import actions, openapi
+from app.account import current_account
 from app.answers import PageAnswer, PredictionAnswer
+from app.rate_limit import rate_limits
 from app.submission import idempotency_key_of, submit, traceparent_of
 from app.uploads import incoming
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
 
+@bp.before_request
+def _count() -> None:
+    # Uploads have a limit of their own, applied where their senders are heard to the end.
+    if request.endpoint != "api.create":
+        rate_limits().count_request(current_account())
+
+
 @bp.post("/predictions")
 def create() -> Response:
     """Take a file and queue its prediction."""
-    key = idempotency_key_of(request)
     with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
-        prediction = submit(upload, traceparent=traceparent_of(request), idempotency_key=key)
+        prediction = submit(
+            upload,
+            traceparent=traceparent_of(request),
+            idempotency_key=idempotency_key_of(request),
+        )
     response = _json(PredictionAnswer.of(prediction), 202)
     response.headers["Location"] = url_for("api.show", prediction_id=prediction.id)
     return response

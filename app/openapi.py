@@ -120,7 +120,8 @@ def _paths() -> dict[str, Any]:
                     "200": {
                         "description": "OpenAPI 3.1.",
                         "content": {"application/json": {"schema": {"type": "object"}}},
-                    }
+                    },
+                    **_problems(),
                 },
             )
         },
@@ -168,7 +169,15 @@ def _problems(*statuses: int) -> dict[str, Any]:
                 }
             },
         }
-        for status in (*statuses, 500, 503)
+        | ({"headers": {"Retry-After": _retry_after()}} if status in {429, 503} else {})
+        for status in (*statuses, 429, 500, 503)
+    }
+
+
+def _retry_after() -> dict[str, Any]:
+    return {
+        "description": "Seconds to wait before the next try.",
+        "schema": {"type": "integer", "minimum": 1},
     }
 
 

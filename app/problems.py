@@ -45,6 +45,7 @@ PROBLEMS = {
     "cell-too-long": (422, "A cell is too long"),
     "unclosed-quote": (422, "A quotation mark is not closed"),
     "idempotency-key-reused": (422, "The idempotency key stands for another file"),
+    "rate-limited": (429, "There are too many requests"),
     "internal-error": (500, "Something went wrong here"),
     "unavailable": (503, "The service cannot be reached for the moment"),
 }
@@ -123,7 +124,7 @@ def respond(problem: Problem) -> Response:
     if request.path.startswith(_FOR_PROGRAMS):
         return as_json(problem)
     page = render_template("problem.html", problem=problem, request_id=g.request_id)
-    return _finish(make_response(page, problem.status), problem)
+    return finish(make_response(page, problem.status), problem)
 
 
 def as_json(problem: Problem) -> Response:
@@ -145,10 +146,11 @@ def as_json(problem: Problem) -> Response:
     )
     body = answer.model_dump_json(exclude_defaults=True)
     response = Response(body, problem.status, mimetype="application/problem+json")
-    return _finish(response, problem)
+    return finish(response, problem)
 
 
-def _finish(response: Response, problem: Problem) -> Response:
+def finish(response: Response, problem: Problem) -> Response:
+    """Give an answer, in whatever form, the headers that go with its problem."""
     if problem.retry_after_s is not None:
         response.headers["Retry-After"] = str(problem.retry_after_s)
     return response

@@ -17,6 +17,7 @@ from flask import Request
 
 from app.account import current_account
 from app.problems import Problem
+from app.rate_limit import rate_limits
 from app.services import services
 from app.uploads import Upload
 from predictions.errors import AlreadySubmitted
@@ -38,6 +39,7 @@ def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = No
     (idempotency-key-reused, and what reading the upload raises).
     """
     account, ours = current_account(), services()
+    rate_limits().count_upload(account)
     prediction_id = new_id()
     ours.store.order_erasure(account, prediction_id, after_s=UPLOAD_TIME_LIMIT_S)
     stored = ours.files.put_upload(account, prediction_id, upload.stream, name=upload.name)

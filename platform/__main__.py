@@ -49,7 +49,11 @@ web = Service(
     ports=[8000],
     environment=shared
     | signing_in
-    | {"MAX_UPLOAD_BYTES": str(settings.predictions.max_upload_bytes)},
+    | {
+        "MAX_UPLOAD_BYTES": str(settings.predictions.max_upload_bytes),
+        "REQUESTS_PER_MINUTE": str(settings.web.requests_per_minute),
+        "UPLOADS_PER_MINUTE": str(settings.web.uploads_per_minute),
+    },
     may=permissions.web(storage, queues),
 )
 worker = Service(

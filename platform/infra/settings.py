@@ -117,6 +117,18 @@ class WebSettings(ServiceSettings):
         description="Who signs people in. Without one the app refuses to start; demo is for "
         "the loopback only.",
     )
+    requests_per_minute: int = Field(
+        6_000,
+        ge=1,
+        le=1_000_000,
+        description="Calls of the API that one account may make; each task counts for itself.",
+    )
+    uploads_per_minute: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        description="Files that one account may upload; each task counts for itself.",
+    )
 
 
 class WorkerSettings(ServiceSettings):

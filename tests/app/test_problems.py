@@ -65,7 +65,7 @@ def test_each_request_is_one_line_without_what_people_sent(client):
     with structlog.testing.capture_logs() as lines:
         with client.post(
             "/api/predictions?name=secret-name.csv",
-            data=b"a,b\nsecret,1\n",
+            data=b"customerID,tenure\nsecret,1\n",
             content_type="text/csv",
         ) as answer:
             pass

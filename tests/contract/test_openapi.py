@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from app import create_app, openapi
 from app.answers import ProblemAnswer
+from app.rate_limit import RATE_LIMITS, RateLimits
 from app.services import SERVICES, Services
 from app.settings import WebSettings
 from finished import CONTENT, SCHEMA, brought_to
@@ -83,6 +84,20 @@ def test_an_upload_is_answered_as_documented(content):
     upload = schema["/api/predictions"]["POST"]
     upload.Case(body=content, media_type="text/csv").call_and_validate()
     upload.Case(body={"file": content}, media_type="multipart/form-data").call_and_validate()
+
+
+def test_who_calls_too_often_is_answered_as_documented(monkeypatch):
+    limits = RateLimits(requests_per_minute=1, uploads_per_minute=1)
+    monkeypatch.setitem(APP.extensions, RATE_LIMITS, limits)
+    listing = schema["/api/predictions"]["GET"].Case()
+    upload = schema["/api/predictions"]["POST"].Case(body=CONTENT, media_type="text/csv")
+    for case, status in ((listing, 200), (upload, 202)):
+        assert case.call_and_validate().status_code == status
+
+        refused = case.call_and_validate()
+
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"][0]) >= 1
 
 
 def test_readiness_is_answered_as_documented_when_nothing_is_there(cloud):

@@ -56,6 +56,7 @@ def read(monkeypatch):
 def test_whatever_a_stack_may_set_the_services_accept(declare, read, service, end):
     sections = {
         "predictions": limits(infra_settings.PredictionsSettings)[end],
+        "web": limits(infra_settings.WebSettings)[end],
         "worker": limits(infra_settings.WorkerSettings)[end],
     }
     assert all(sections.values())

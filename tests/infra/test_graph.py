@@ -98,7 +98,11 @@ def test_each_service_gets_exactly_its_environment(prod, declare):
         "SWEEP_EVERY_S",
     }
     # Nobody signs in to production yet: the app refuses to start without a provider.
-    assert set(environment(prod, "web")) == shared | {"MAX_UPLOAD_BYTES"}
+    assert set(environment(prod, "web")) == shared | {
+        "MAX_UPLOAD_BYTES",
+        "REQUESTS_PER_MINUTE",
+        "UPLOADS_PER_MINUTE",
+    }
     assert set(environment(prod, "worker")) == shared | worker
     assert environment(declare("local"), "web", "local")["IDENTITY_PROVIDER"] == "demo"
 
