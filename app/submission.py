@@ -15,12 +15,13 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from flask import Request
 
-from app.account import current_account
+from app.account import current_account, current_user
 from app.problems import Problem
 from app.rate_limit import rate_limits
 from app.services import services
 from app.uploads import Upload
 from predictions.errors import AlreadySubmitted
+from predictions.file_check import FileCheck
 from predictions.record import Prediction, new_id
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -35,20 +36,24 @@ log = structlog.get_logger()
 def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = None) -> Prediction:
     """Store the file and queue its prediction.
 
-    The same key with the same content gives the same prediction. Raises Problem
-    (idempotency-key-reused, and what reading the upload raises).
+    The same key with the same content gives the same prediction. Raises BadCustomerFile when the
+    file cannot be scored, and Problem (idempotency-key-reused, and what reading the upload raises).
     """
     account, ours = current_account(), services()
     rate_limits().count_upload(account)
     prediction_id = new_id()
+    check = FileCheck(upload.chunks, ours.schema, ours.store.column_matches(account))
+    stream = check.stream()  # what its header tells against it is told before anything is written
     ours.store.order_erasure(account, prediction_id, after_s=UPLOAD_TIME_LIMIT_S)
-    stored = ours.files.put_upload(account, prediction_id, upload.stream, name=upload.name)
+    stored = ours.files.put_upload(account, prediction_id, stream, name=upload.name)
+    stored = stored.model_copy(update={"facts": check.facts})
     try:
         prediction = ours.store.submit(
             account,
             prediction_id,
             stored,
             traceparent=traceparent,
+            submitted_by=current_user(),
             idempotency_key=idempotency_key,
         )
     except AlreadySubmitted as exc:

@@ -1,19 +1,15 @@
 """Takes the file out of a request as a stream: pulled a chunk at a time, never held whole.
 
 Werkzeug's own form parser would spool the file to disk before the first byte went to S3. Here the
-multipart decoder is fed from the request as S3 asks for more. What can be told from the first
-lines is refused before anything is stored; what is wrong further down, the worker reports.
+multipart decoder is fed from the request as S3 asks for more.
 """
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
-from typing import IO, TYPE_CHECKING, cast
 
 from flask import Request
 from gunicorn.http.errors import ParseException
@@ -23,10 +19,6 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 
 from app.filters import size
 from app.problems import Problem
-from predictions.customer_file import DELIMITERS, HEAD_BYTES, UTF16_MARKS, header_in
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 FILE_FIELD = "file"
 UNNAMED = "upload.csv"
@@ -43,21 +35,20 @@ class Upload:
     """A file on its way in: what it was called, and its bytes as they come."""
 
     name: str
-    stream: IO[bytes]
+    chunks: Iterator[bytes]
 
 
 @contextmanager
 def incoming(request: Request, max_bytes: int) -> Iterator[Upload]:
     """Give the file of a request: part `file` of a form, or a whole text/csv body.
 
-    Raises Problem; reading `Upload.stream` raises it too, when the file turns out larger than
+    Raises Problem; reading `Upload.chunks` raises it too, when the file turns out larger than
     `max_bytes` or the request ends too early.
     """
     body = _Body(request, max_bytes + _FORM_BYTES)
     try:
         name, chunks = _find_file(request, body)
-        checked = _looked_at(_limited(chunks, max_bytes))
-        yield Upload(_clean(name), cast("IO[bytes]", io.BufferedReader(_Chunks(checked))))
+        yield Upload(_clean(name), _limited(chunks, max_bytes))
     except Exception:
         # A file somewhat too large is heard to its end; one far too large is cut off.
         body.drain(2 * max_bytes)
@@ -182,56 +173,6 @@ def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
         if received > max_bytes:
             raise _too_large(max_bytes)
         yield chunk
-
-
-def _looked_at(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Refuse what is plainly not a customer file, from its head."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
-            break
-    if not head:
-        raise Problem("empty-file", "The file has no content. Choose the file with the customers.")
-    if not head.startswith(UTF16_MARKS):
-        _check_header(head)
-    return chain([head], chunks)
-
-
-def _check_header(head: bytes) -> None:
-    if b"\0" in head:
-        raise Problem(
-            "not-a-csv",
-            "The file is not text: a spreadsheet or an archive, perhaps. Save it as CSV first.",
-        )
-    # Read as the worker will: what it may accept is not refused here.
-    headers = [header_in(head[:HEAD_BYTES], delimiter) for delimiter in DELIMITERS]
-    if all(header is not None and len(header) < 2 for header in headers):
-        raise Problem(
-            "not-a-csv",
-            "The first line has one column only. It must hold the column names, separated by "
-            "comma, semicolon, tab or bar.",
-        )
-
-
-class _Chunks(io.RawIOBase):
-    """An iterator of chunks as a raw stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        if not self._rest:
-            self._rest = memoryview(next(self._chunks, b""))
-        target = memoryview(buffer)
-        taken = min(len(target), len(self._rest))
-        target[:taken] = self._rest[:taken]
-        self._rest = self._rest[taken:]
-        return taken
 
 
 def _clean(name: str) -> str:

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.features import encode, numbers
-from predictions.customer_file import bad_file, in_quotes, listed, open_customer_file, shown
+from model.features import encode
+from model.numbers import decimal_mark, numbers
+from predictions.customer_file import open_customer_file
+from predictions.refusals import bad_file, in_quotes, listed, shown
 from predictions.schema import Column
 
 BLOCK_ROWS = 50_000
@@ -77,9 +79,10 @@ def read_dataset(
         )
     columns, dropped = _columns(table.drop(columns=[label, *([id_column] if id_column else [])]))
     cells = {column.name: table[column.name].tolist() for column in columns}
+    mark = decimal_mark(cells[column.name] for column in columns if column.kind == "numeric")
     return Dataset(
         columns=columns,
-        matrix=encode(columns, cells).matrix,
+        matrix=encode(columns, cells, mark=mark).matrix,
         left=left,
         positive=positive,
         negative=negative,
@@ -94,12 +97,12 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Read a whole CSV as trimmed text; a blank cell is an empty string."""
     blocks = []
     with open_customer_file(path, needed) as customers:
-        for block in customers.blocks(BLOCK_ROWS):
-            for index, problem in block.errors.items():
+        for block in customers.blocks(BLOCK_ROWS, all_columns=True):
+            for index, error in block.errors.items():
                 row = block.first_row + index
                 raise bad_file(
                     "ragged-row",
-                    f"Row {row}: {problem}.",
+                    f"Row {row}: {error.message}.",
                     "Correct the row or take it out.",
                     row=row,
                 )
@@ -171,7 +174,7 @@ def _column(name: str, cells: pd.Series[str]) -> Column | str:
         return "the same in every row"
     filled = cells[cells != ""]
     distinct = filled.nunique()
-    values, wrong = numbers(name, filled.tolist())
+    values, wrong = numbers(name, filled.tolist(), decimal_mark([filled.tolist()]))
     if not wrong:
         if distinct == len(cells) and bool((values == np.floor(values)).all()):
             return "looks like an id: another whole number in every row"
@@ -184,11 +187,13 @@ def _column(name: str, cells: pd.Series[str]) -> Column | str:
 
 
 def _check_revenue(table: pd.DataFrame, revenue_column: str) -> None:
-    _, wrong = numbers(revenue_column, table[revenue_column].tolist())
+    cells = table[revenue_column].tolist()
+    _, wrong = numbers(revenue_column, cells, decimal_mark([cells]))
     if wrong:
+        first = next(iter(wrong.values())).message
         raise bad_file(
             "revenue-not-numeric",
-            f"{len(wrong)} rows have no number as revenue, such as {next(iter(wrong.values()))}.",
+            f"{len(wrong)} rows have no number as revenue, such as {first}.",
             "Name a column of numbers as revenue, or correct it.",
             column=revenue_column,
         )

@@ -12,9 +12,10 @@ from model.artifact import Metrics, Model, Schema
 from model.dataset import sha256_of
 from model.metrics import measure
 from model.predict import BLOCK_ROWS
-from model.scoring import score
-from predictions.customer_file import bad_file, open_customer_file, shown
+from model.scoring import decimal_mark_of, score
+from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
+from predictions.refusals import bad_file, shown
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,21 @@ def evaluate(
     schema = model.schema
     left, probability = [], []
     rows = rows_failed = 0
+    size_bytes = path.stat().st_size
     needed = [*schema.needed_columns, label]
     with open_customer_file(path, needed) as customers:
-        for block in customers.blocks(BLOCK_ROWS, needed):
-            scores = score(block, model, None, threads)
+        mark = None
+        for block in customers.blocks(BLOCK_ROWS):
+            if block.first_row == 1:
+                mark = decimal_mark_of(block, model)
+            scores = score(block, model, customers.called, threads, mark=mark)
             words = np.array([word.strip() for word in block.columns[label]], dtype=object)
             measured = scores.scored & (words != "")
             left.append(words[measured] == schema.positive)
             probability.append(scores.probability[measured])
             rows += len(block)
             rows_failed += len(scores.errors)
-            progress(rows, customers.fraction_read)
+            progress(rows, customers.bytes_read / size_bytes)
     truth = np.concatenate(left)
     if truth.all() or not truth.any():
         raise _one_answer(label, schema)

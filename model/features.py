@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model.numbers import numbers
+from predictions.customer_file import CellError
 from predictions.schema import Column
-
-LARGEST = float(np.finfo(np.float32).max)
-"""XGBoost computes in 32 bits and refuses infinity."""
-SHOWN_CHARACTERS = 40
-"""Of a customer's cell in a message."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +22,30 @@ class Features:
     """(n_rows, n_columns) in the schema's order; NaN where a cell is blank, unseen or wrong."""
     cells: tuple[Sequence[str], ...]
     """For each column of the matrix the n_rows cells, trimmed."""
-    errors: Mapping[int, str]
+    errors: Mapping[int, tuple[CellError, ...]]
     """What is wrong with a row's cells, by its index."""
 
 
-def encode(columns: Sequence[Column], cells: Mapping[str, Sequence[str]]) -> Features:
-    """Turn the cells of the named columns into the matrix that the booster was trained on."""
+def encode(
+    columns: Sequence[Column],
+    cells: Mapping[str, Sequence[str]],
+    *,
+    mark: str | None = None,
+    called: Mapping[str, str] | None = None,
+) -> Features:
+    """Turn the cells of the named columns into the matrix that the booster was trained on.
+
+    mark: the decimal mark of the file, if it tells one.
+    called: what the file calls each column; without it by its name.
+    """
     trimmed = tuple([cell.strip() for cell in cells[column.name]] for column in columns)
     matrix = np.empty((len(trimmed[0]), len(columns)), dtype=np.float32)
-    errors: dict[int, str] = {}
+    errors: dict[int, tuple[CellError, ...]] = {}
     for position, column in enumerate(columns):
         if column.kind == "numeric":
-            values, wrong = numbers(column.name, trimmed[position])
+            values, wrong = numbers(
+                (called or {}).get(column.name, column.name), trimmed[position], mark
+            )
             errors = joined(errors, wrong)
         else:
             categories = pd.Index(column.categories, dtype=object)
@@ -46,33 +55,11 @@ def encode(columns: Sequence[Column], cells: Mapping[str, Sequence[str]]) -> Fea
     return Features(matrix, trimmed, errors)
 
 
-def numbers(name: str, cells: Sequence[str]) -> tuple[NDArray[np.float64], dict[int, str]]:
-    """Read a column of numbers.
-
-    Returns the values, NaN where there is none, and for each cell that is neither blank nor a
-    finite number what is wrong with it, by its index.
-    """
-    parsed = pd.to_numeric(np.array(cells, dtype=object), errors="coerce")
-    values = np.asarray(parsed, dtype=np.float64)
-    odd = np.flatnonzero(~(np.abs(values) <= LARGEST)).tolist()
-    values[odd] = np.nan
-    wrong = {
-        index: f"{name}: {quoted(cells[index])} is not a number"
-        for index in odd
-        if cells[index].strip()
-    }
-    return values, wrong
-
-
-def joined(errors: Mapping[int, str], more: Mapping[int, str]) -> dict[int, str]:
+def joined(
+    errors: Mapping[int, tuple[CellError, ...]], more: Mapping[int, CellError]
+) -> dict[int, tuple[CellError, ...]]:
     """Put together what is wrong with each row."""
     both = dict(errors)
-    for index, problem in more.items():
-        both[index] = f"{both[index]}; {problem}" if index in both else problem
+    for index, error in more.items():
+        both[index] = (*both.get(index, ()), error)
     return both
-
-
-def quoted(cell: str) -> str:
-    """Return a customer's cell as a message shows it: in quotes, short, on one line."""
-    cell = " ".join(cell.split())
-    return f'"{cell[:SHOWN_CHARACTERS]}…"' if len(cell) > SHOWN_CHARACTERS else f'"{cell}"'

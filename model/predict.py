@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model import result
 from model.artifact import Model
-from model.scoring import score
+from model.scoring import decimal_mark_of, score
 from model.tally import Tally
 from predictions.customer_file import open_customer_file
-from predictions.record import CustomerAtRisk, Summary
+from predictions.record import CustomerAtRisk, RowError, Summary
 
 BLOCK_ROWS = 20_000
 
@@ -26,6 +26,8 @@ class Scored:
     summary: Summary
     customers_at_risk: tuple[CustomerAtRisk, ...]
     """The 20 customers most likely to leave, most likely first; file order on a tie."""
+    row_errors: tuple[RowError, ...]
+    """The first hundred reasons why rows have no score."""
 
 
 def score_file(
@@ -35,31 +37,45 @@ def score_file(
     *,
     threads: int,
     progress: Callable[[int, float], None],
+    matches: Mapping[str, str] | None = None,
 ) -> Scored:
     """Score the customers in `source` and write the result to `target`.
 
+    matches: what the file calls columns of the model where the names differ.
     progress: called after each block with the rows done and the share of bytes read, in [0, 1].
     Raises BadCustomerFile when the file as a whole cannot be scored; `target` is then as it was.
     """
     schema = model.schema
     tally = Tally(schema)
+    size_bytes = source.stat().st_size
     partial = target.with_name(target.name + ".partial")
     try:
+        optional = [schema.id_column] if schema.id_column else []
         with (
-            open_customer_file(source, schema.needed_columns) as customers,
+            open_customer_file(
+                source, schema.needed_columns, optional=optional, matches=matches
+            ) as customers,
             partial.open("w", encoding="utf-8", newline="") as out,
         ):
-            id_column = schema.id_column if schema.id_column in customers.header else None
+            called = customers.called
             # With lines that end in \n alone, Python 3.11 leaves a cell with \r unquoted.
             writer = csv.writer(out, lineterminator="\r\n")
-            writer.writerow(result.header(schema, id_column))
-            kept = [*schema.needed_columns, *([id_column] if id_column else [])]
-            for block in customers.blocks(BLOCK_ROWS, kept):
-                scores = score(block, model, id_column, threads)
+            writer.writerow(result.header(schema, called.get(schema.id_column or "")))
+            mark = None
+            for block in customers.blocks(BLOCK_ROWS):
+                if block.first_row == 1:
+                    mark = decimal_mark_of(block, model)
+                scores = score(block, model, called, threads, mark=mark)
                 writer.writerows(result.rows(schema, scores))
                 tally.add(scores)
-                progress(tally.rows, customers.fraction_read)
+                progress(tally.rows, customers.bytes_read / size_bytes)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-    return Scored(tally.rows, tally.rows_failed, tally.summary(), tuple(tally.customers_at_risk))
+    return Scored(
+        tally.rows,
+        tally.rows_failed,
+        tally.summary(),
+        tuple(tally.customers_at_risk),
+        tuple(tally.row_errors),
+    )

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.features import Features
-from predictions.customer_file import shown
 from predictions.record import Reason
+from predictions.refusals import shown
 from predictions.schema import Column
 
 REASONS = 3

@@ -40,11 +40,15 @@ def rows(schema: Schema, scores: Scores) -> Iterator[list[str]]:
     if scores.revenue_at_risk is not None:
         columns.append([_money(amount) for amount in scores.revenue_at_risk.tolist()])
     for index, (customer, *cells) in enumerate(zip(*columns, strict=True)):
-        error = scores.errors.get(index)
-        if error is None:
+        errors = scores.errors.get(index)
+        if errors is None:
             yield [customer, *cells, ""]
         else:
-            yield [customer, *[""] * len(cells), neutral(error)]
+            yield [
+                customer,
+                *[""] * len(cells),
+                neutral("; ".join(error.message for error in errors)),
+            ]
 
 
 def neutral(text: str) -> str:

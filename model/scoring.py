@@ -10,9 +10,10 @@ import xgboost
 from numpy.typing import NDArray
 
 from model.artifact import Model, feature_types
-from model.features import Features, encode, joined, numbers
+from model.features import Features, encode, joined
+from model.numbers import decimal_mark, numbers
 from model.reasons import Strongest, in_words, strongest_of
-from predictions.customer_file import Block
+from predictions.customer_file import Block, CellError
 
 PROBABILITY_DIGITS = 6
 """Rounded before anything is derived from it, so that band and prediction fit what is printed."""
@@ -22,6 +23,8 @@ PROBABILITY_DIGITS = 6
 class Scores:
     """One block's results. Every array has n_rows entries; a failed row's mean nothing."""
 
+    first_row: int
+    """Number of the block's first row in the file; the first customer is 1."""
     ids: Sequence[str]
     features: Features
     probability: NDArray[np.float64]
@@ -32,7 +35,7 @@ class Scores:
     strongest: Strongest
     reasons: Sequence[Sequence[str]]
     """For each rank, strongest first, n_rows sentences; empty where nothing moved."""
-    errors: Mapping[int, str]
+    errors: Mapping[int, tuple[CellError, ...]]
     """Why a row could not be scored, by its index."""
 
     @property
@@ -43,17 +46,24 @@ class Scores:
         return mask
 
 
-def score(block: Block, model: Model, id_column: str | None, threads: int) -> Scores:
-    """Score the rows of a block; without an id column their number in the file is their id."""
+def score(
+    block: Block, model: Model, called: Mapping[str, str], threads: int, *, mark: str | None
+) -> Scores:
+    """Score the rows of a block; without an id column their number in the file is their id.
+
+    called: what the file calls each column that it has. mark: its decimal mark.
+    """
     schema = model.schema
-    features = encode(schema.columns, block.columns)
+    features = encode(schema.columns, block.columns, mark=mark, called=called)
     errors = dict(features.errors)
     revenue = None
     if schema.revenue_column is not None:
-        revenue, wrong = numbers(schema.revenue_column, block.columns[schema.revenue_column])
+        cells = block.columns[schema.revenue_column]
+        revenue, wrong = numbers(called[schema.revenue_column], cells, mark)
         if all(column.name != schema.revenue_column for column in schema.columns):
             errors = joined(errors, wrong)
-    errors |= block.errors  # a row of the wrong shape: its cells are in the wrong columns
+    # A row of the wrong shape has its cells in the wrong columns: what they hold does not count.
+    errors |= {index: (error,) for index, error in block.errors.items()}
     contributions = explain(model, features.matrix, threads)
     log_odds = contributions.sum(axis=1, dtype=np.float64)
     probability = np.round(1 / (1 + np.exp(-log_odds)), PROBABILITY_DIGITS)
@@ -61,7 +71,8 @@ def score(block: Block, model: Model, id_column: str | None, threads: int) -> Sc
     numbered = range(block.first_row, block.first_row + len(block))
     strongest = strongest_of(contributions[:, :-1])
     return Scores(
-        ids=block.columns[id_column] if id_column else [str(number) for number in numbered],
+        first_row=block.first_row,
+        ids=block.columns.get(schema.id_column or "") or [str(number) for number in numbered],
         features=features,
         probability=probability,
         band=np.searchsorted(bounds, probability, side="right") - 1,
@@ -70,6 +81,14 @@ def score(block: Block, model: Model, id_column: str | None, threads: int) -> Sc
         reasons=in_words(schema.columns, features, strongest),
         errors=errors,
     )
+
+
+def decimal_mark_of(block: Block, model: Model) -> str | None:
+    """Tell the decimal mark of a file by a block of it."""
+    schema = model.schema
+    names = {column.name for column in schema.columns if column.kind == "numeric"}
+    names |= {schema.revenue_column} if schema.revenue_column is not None else set()
+    return decimal_mark(block.columns[name] for name in names)
 
 
 def explain(model: Model, matrix: NDArray[np.float32], threads: int) -> NDArray[np.float32]:

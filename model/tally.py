@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from model.artifact import Schema
 from model.reasons import RaisingReasons
 from model.scoring import Scores
-from predictions.record import Band, CustomerAtRisk, Summary
+from predictions.record import Band, CustomerAtRisk, RowError, RowErrorCount, Summary
 
 CUSTOMERS_AT_RISK = 20
 TOP_REASONS = 10
+LISTED_ERRORS = 100
 
 
 class Tally:
@@ -27,6 +30,10 @@ class Tally:
         self._revenue_at_risk = 0.0
         self._per_band = np.zeros(len(schema.bands), dtype=np.int64)
         self._reasons = RaisingReasons(schema.columns)
+        self.row_errors: list[RowError] = []
+        """The first hundred reasons why rows have no score."""
+        self._error_rows: Counter[tuple[str, str | None]] = Counter()
+        self._first_rows: dict[tuple[str, str | None], int] = {}
 
     def add(self, scores: Scores) -> None:
         """Count one block."""
@@ -39,6 +46,7 @@ class Tally:
         self._per_band += np.bincount(scores.band[scored], minlength=len(self._per_band))
         if scores.revenue_at_risk is not None:
             self._revenue_at_risk += float(np.nansum(scores.revenue_at_risk[scored]))
+        self._add_errors(scores)
         self._reasons.add(scores.features, scores.strongest, scored)
         self.customers_at_risk = sorted(
             [*self.customers_at_risk, *self._most_likely(scores)],
@@ -57,7 +65,30 @@ class Tally:
                 for band, customers in zip(self._schema.bands, self._per_band, strict=True)
             ),
             top_reasons=self._reasons.most_frequent(TOP_REASONS),
+            row_errors=tuple(
+                RowErrorCount(
+                    kind=kind, column=column, rows=rows, first_row=self._first_rows[kind, column]
+                )
+                for (kind, column), rows in self._error_rows.most_common()
+            ),
         )
+
+    def _add_errors(self, scores: Scores) -> None:
+        for index in sorted(scores.errors):
+            row = scores.first_row + index
+            for error in scores.errors[index]:
+                self._error_rows[error.kind, error.column] += 1
+                self._first_rows.setdefault((error.kind, error.column), row)
+                if len(self.row_errors) < LISTED_ERRORS:
+                    self.row_errors.append(
+                        RowError(
+                            row=row,
+                            column=error.column,
+                            kind=error.kind,
+                            text=error.text,
+                            message=error.message,
+                        )
+                    )
 
     def _most_likely(self, scores: Scores) -> list[CustomerAtRisk]:
         rows = np.flatnonzero(scores.scored)

@@ -187,7 +187,8 @@ class Store:
         item = self._table.get_item(
             Key={"account": account, "id": _COLUMN_MATCHES}, ConsistentRead=True
         ).get("Item", {})
-        return {str(column): str(name) for column, name in item.get("matches", {}).items()}
+        matches = cast("Mapping[str, str]", item.get("matches", {}))
+        return dict(matches)
 
     def remember_column_matches(self, account: str, matches: Mapping[str, str]) -> None:
         """Replace what the account calls the model's columns: column of the model → of the file."""
@@ -208,6 +209,7 @@ class Store:
         input_file: InputFile,
         *,
         traceparent: str,
+        submitted_by: str | None = None,
         idempotency_key: str | None = None,
     ) -> Prediction:
         """Record a new prediction as QUEUED. Its file must be in S3 already.
@@ -225,6 +227,7 @@ class Store:
             updated_at=now,
             queued_at=now,
             traceparent=traceparent,
+            submitted_by=submitted_by,
             due_at=self._clock() + self._resend_after_s,
         )
         item = _as_item(prediction) | _index_keys(account, Status.QUEUED)

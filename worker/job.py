@@ -156,7 +156,15 @@ def _run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -
             pipe.send(Progress(rows_done, fraction_done))
 
     files.fetch_upload(prediction.input, source)
-    scored = score_file(source, target, model, threads=threads, progress=tell)
+    facts = prediction.input.facts
+    scored = score_file(
+        source,
+        target,
+        model,
+        threads=threads,
+        progress=tell,
+        matches=facts.matches if facts else None,
+    )
     summary = SummaryFile(
         prediction=prediction.id,
         model=model.version,
@@ -164,6 +172,7 @@ def _run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -
         rows_failed=scored.rows_failed,
         summary=scored.summary,
         customers_at_risk=scored.customers_at_risk,
+        row_errors=scored.row_errors,
     )
     key, summary_key = files.put_result(
         prediction.account, prediction.id, prediction.attempt, target, summary

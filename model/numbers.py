@@ -1,0 +1,106 @@
+"""Reads columns of numbers as people and spreadsheets write them.
+
+`1234.5`, `1,234.5`, `1.234,5` and `1 234,5` are one number. Only a single group of three digits
+behind a single mark (`1,234` or `1.234`) does not say which of the two is its decimal mark; the
+other cells of the file do. Where they do not either, a point is decimal, as in every program's
+output, and a comma is refused: a thousand times too much is worse than no score.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictions.customer_file import CellError
+from predictions.refusals import shown
+
+LARGEST = float(np.finfo(np.float32).max)
+"""XGBoost computes in 32 bits and refuses infinity."""
+SHOWN_CHARACTERS = 40
+"""Of a customer's cell in a message."""
+
+# Spaces (also those that do not break) and apostrophes group digits and are never decimal marks.
+_GROUPING = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3})")
+_AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
+_POINT = re.compile(r"[-+]?(\d*\.\d*|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
+_COMMA = re.compile(r"[-+]?(\d*,\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
+
+
+def decimal_mark(columns: Iterable[Sequence[str]]) -> str | None:
+    """Tell by the cells of the numeric columns whether a comma or a point is decimal.
+
+    Returns None when no cell has a comma: then there is nothing to tell.
+    """
+    seen: Counter[str] = Counter()
+    for cells in columns:
+        # Most files have none: one search in all the cells at once costs them next to nothing.
+        if "," in "".join(cells):
+            seen.update(filter(None, map(_mark_of, cells)))
+    return max(seen, key=seen.__getitem__) if seen else None
+
+
+def numbers(
+    name: str, cells: Sequence[str], mark: str | None
+) -> tuple[NDArray[np.float64], dict[int, CellError]]:
+    """Read a column of numbers.
+
+    name: what the file calls it. mark: the file's decimal mark, as `decimal_mark` tells it.
+    Returns the values, NaN where there is none, and for each cell that is neither blank nor a
+    finite number what is wrong with it, by its index.
+    """
+    values = _parsed(cells if mark != "," else [_plain(cell, mark) for cell in cells])
+    odd = np.flatnonzero(~(np.abs(values) <= LARGEST))
+    values[odd] = np.nan
+    odd = np.array([index for index in odd.tolist() if cells[index].strip()], dtype=np.intp)
+    values[odd] = _parsed([_plain(cells[index], mark) for index in odd.tolist()])
+    still_odd = odd[~(np.abs(values[odd]) <= LARGEST)]
+    values[still_odd] = np.nan
+    return values, {index: _wrong(name, cells[index].strip()) for index in still_odd.tolist()}
+
+
+def quoted(cell: str) -> str:
+    """Return a customer's cell as a message shows it: in quotes, short, on one line."""
+    return f'"{shown(" ".join(cell.split()), SHOWN_CHARACTERS)}"'
+
+
+def _parsed(cells: Sequence[str]) -> NDArray[np.float64]:
+    parsed = pd.to_numeric(np.array(cells, dtype=object), errors="coerce")
+    return np.array(parsed, dtype=np.float64)
+
+
+def _plain(cell: str, mark: str | None) -> str:
+    """Write a number as programs do: no grouping, a decimal point. What is none stays as it is."""
+    text = _GROUPING.sub("", cell.strip())
+    if _AMBIGUOUS.fullmatch(text):
+        if mark is None:
+            return text
+        return text.replace(",", "") if mark == "." else text.replace(".", "").replace(",", ".")
+    match _mark_of(text):
+        case ".":
+            return text.replace(",", "")
+        case ",":
+            return text.replace(".", "").replace(",", ".")
+    return text
+
+
+def _mark_of(cell: str) -> str | None:
+    """Tell which mark is decimal in a number; None when it does not say."""
+    text = _GROUPING.sub("", cell.strip())
+    if _AMBIGUOUS.fullmatch(text):
+        return None
+    if _POINT.fullmatch(text):
+        return "."
+    return "," if _COMMA.fullmatch(text) else None
+
+
+def _wrong(name: str, cell: str) -> CellError:
+    kind, said = "not-a-number", "is not a number"
+    if _AMBIGUOUS.fullmatch(cell):
+        kind = "ambiguous-number"
+        said = f"may be {cell.replace(',', '')} or {cell.replace(',', '.')}"
+    return CellError(kind, f"{name}: {quoted(cell)} {said}", column=name, text=shown(cell))

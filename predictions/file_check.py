@@ -1,0 +1,94 @@
+"""An upload on its way into the store, read as a customer file while it passes.
+
+What cannot be scored at all is refused before it is stored: the reader pulls the bytes, and what it
+has pulled goes on to whoever stores it, so nothing is held and nothing is read twice.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, cast
+
+from predictions.customer_file import CustomerFile
+from predictions.record import FileFacts
+from predictions.schema import CustomerSchema
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class FileCheck:
+    """Passes the chunks of one file on, unchanged, and finds out what it is."""
+
+    def __init__(
+        self, chunks: Iterable[bytes], schema: CustomerSchema, matches: Mapping[str, str]
+    ) -> None:
+        """matches: what the account may call the columns of the model."""
+        self._chunks = chunks
+        self._schema = schema
+        self._matches = matches
+        self._pulled: list[bytes] = []
+        self._facts: FileFacts | None = None
+
+    @property
+    def facts(self) -> FileFacts:
+        """What the file is. Raises ValueError before all of it has passed."""
+        if self._facts is None:
+            raise ValueError("the file has not passed to its end")
+        return self._facts
+
+    def stream(self) -> IO[bytes]:
+        """Return the file as a stream; reading it raises what `passed_on` does.
+
+        Raises BadCustomerFile at once when nothing but the file's head is needed to tell.
+        """
+        stream = io.BufferedReader(_Stream(self.passed_on()))
+        stream.peek(1)
+        return cast("IO[bytes]", stream)
+
+    def passed_on(self) -> Iterator[bytes]:
+        """Yield the file's bytes.
+
+        Raises BadCustomerFile where it turns out that the file cannot be scored; then its last
+        bytes have not been passed on.
+        """
+        schema = self._schema
+        optional = [schema.id_column] if schema.id_column else []
+        customers = CustomerFile(
+            self._remembered(), schema.needed_columns, optional=optional, matches=self._matches
+        )
+        yield from self._taken()
+        for _ in customers.count_rows():
+            yield from self._taken()
+        self._facts = customers.facts
+        yield from self._taken()
+
+    def _remembered(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._pulled.append(chunk)
+            yield chunk
+
+    def _taken(self) -> list[bytes]:
+        pulled, self._pulled = self._pulled, []
+        return pulled
+
+
+class _Stream(io.RawIOBase):
+    """An iterator of chunks as a raw stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._chunks, b""))
+        target = memoryview(buffer)
+        taken = min(len(target), len(self._rest))
+        target[:taken] = self._rest[:taken]
+        self._rest = self._rest[taken:]
+        return taken
