@@ -190,12 +190,11 @@ def row_too_long(where: str, row: int | None = None) -> BadCustomerFile:
 def _utf16_codec(head: bytes) -> str | None:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # Without a mark: in a header of Latin letters every second byte is zero.
-    start = head[:64]
-    if len(start) >= 4 and len(start) % 2 == 0:
-        if not any(start[1::2]) and all(start[::2]):
+    # Without a mark: of the letters that a header begins with, every second byte is zero.
+    match [byte != 0 for byte in head[:4]]:
+        case [True, False, True, False]:
             return "utf-16-le"
-        if not any(start[::2]) and all(start[1::2]):
+        case [False, True, False, True]:
             return "utf-16-be"
     return None
 
