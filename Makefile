@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format matrix bench screenshot locks clean
+.PHONY: help install up test check format matrix bench browser screenshot locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,7 +45,7 @@ format: install ## put the code into the common form
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-test: check ## everything CI asks for
+test: check browser ## everything CI asks for
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 matrix: install ## kill everything at five points of a job
@@ -54,7 +54,10 @@ matrix: install ## kill everything at five points of a job
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py
 
-screenshot: install ## the README's picture, from the running product
+browser: install ## a Chromium for the tests of the pages, the distribution's where there is none
+	@$(BIN)/python tests/support/browser.py
+
+screenshot: browser ## the pictures in docs/images, from the running product
 	@$(BIN)/python tests/support/screenshot.py
 
 # The constraint keeps one version of a package across all locks. No address of an index goes in.

@@ -6,56 +6,17 @@ import csv
 import json
 import re
 
-import boto3
 import pytest
 
-from predictions.files import Files
-from predictions.record import new_id
-from predictions.store import Store
+from joined import Joined
 from product import TELCO, wait_for
 
 pytestmark = pytest.mark.timeout(300)
-TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def telco_ids():
     with TELCO.open(newline="") as file:
         return [row["customerID"] for row in csv.DictReader(file)]
-
-
-class Joined:
-    """The running product's cloud, joined through its environment file, as a script would."""
-
-    def __init__(self, product):
-        self.env = product.environment()
-        session = boto3.Session(
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=self.env.get("AWS_SESSION_TOKEN"),
-            region_name=self.env["AWS_REGION"],
-        )
-        endpoint = self.env["AWS_ENDPOINT_URL"]
-        self.s3 = session.client("s3", endpoint_url=endpoint)
-        self.sqs = session.client("sqs", endpoint_url=endpoint)
-        table = session.resource("dynamodb", endpoint_url=endpoint).Table(
-            self.env["PREDICTIONS_TABLE"]
-        )
-        self.store = Store(table, resend_after_s=1)
-        self.files = Files(
-            self.s3,
-            uploads_bucket=self.env["UPLOADS_BUCKET"],
-            results_bucket=self.env["RESULTS_BUCKET"],
-        )
-
-    def queued_without_a_message(self):
-        """Leave a record QUEUED, as the first version left them: nobody sent what we understand."""
-        prediction_id = new_id()
-        with TELCO.open("rb") as file:
-            uploaded = self.files.put_upload("demo", prediction_id, file, name="telco.csv")
-        return self.store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
-
-    def send(self, body):
-        self.sqs.send_message(QueueUrl=self.env["PREDICTIONS_QUEUE_URL"], MessageBody=body)
 
 
 @pytest.fixture

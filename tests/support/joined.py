@@ -1,0 +1,69 @@
+"""The running product's cloud, joined through its environment file, as a script of one's own."""
+
+from __future__ import annotations
+
+import boto3
+
+from memory_cloud import TRACEPARENT
+from predictions.files import Files
+from predictions.record import InputFile, Prediction, new_id
+from predictions.store import Store
+from predictions.work_queue import WorkQueue
+from product import TELCO, Product
+
+
+class Joined:
+    """What the services have: the table, the buckets, the queue."""
+
+    def __init__(self, product: Product) -> None:
+        self.env = product.environment()
+        session = boto3.Session(
+            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=self.env.get("AWS_SESSION_TOKEN"),
+            region_name=self.env["AWS_REGION"],
+        )
+        endpoint = self.env["AWS_ENDPOINT_URL"]
+        self.s3 = session.client("s3", endpoint_url=endpoint)
+        self.sqs = session.client("sqs", endpoint_url=endpoint)
+        self._table = session.resource("dynamodb", endpoint_url=endpoint).Table(
+            self.env["PREDICTIONS_TABLE"]
+        )
+        self.store = Store(self._table, resend_after_s=1)
+        self.files = Files(
+            self.s3,
+            uploads_bucket=self.env["UPLOADS_BUCKET"],
+            results_bucket=self.env["RESULTS_BUCKET"],
+        )
+
+    def queued_without_a_message(self) -> Prediction:
+        """Leave a record QUEUED, as the first version left them: nobody sent what we understand."""
+        prediction_id = new_id()
+        uploaded = self._put_telco(prediction_id, "telco.csv")
+        return self.store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
+
+    def submit_without_its_file(self, name: str) -> Prediction:
+        """Upload a file, lose it, and ask for its prediction."""
+        prediction_id = new_id()
+        uploaded = self._put_telco(prediction_id, name)
+        prediction = self.store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
+        self.files.erase("demo", prediction_id)
+        WorkQueue(self.sqs, self.env["PREDICTIONS_QUEUE_URL"]).send(prediction)
+        return prediction
+
+    def put_file_back(self, prediction: Prediction) -> None:
+        """Repair what was lost, as an operator would: the file, and its version on the record."""
+        restored = self._put_telco(prediction.id, prediction.input.name)
+        self._table.update_item(
+            Key={"account": prediction.account, "id": prediction.id},
+            UpdateExpression="SET #input.version_id = :version",
+            ExpressionAttributeNames={"#input": "input"},
+            ExpressionAttributeValues={":version": restored.version_id},
+        )
+
+    def send(self, body: str) -> None:
+        self.sqs.send_message(QueueUrl=self.env["PREDICTIONS_QUEUE_URL"], MessageBody=body)
+
+    def _put_telco(self, prediction_id: str, name: str) -> InputFile:
+        with TELCO.open("rb") as file:
+            return self.files.put_upload("demo", prediction_id, file, name=name)
