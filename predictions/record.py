@@ -90,7 +90,9 @@ class RowErrorCount(Frozen):
     """How many rows have one kind of error in one column."""
 
     kind: str = Field(description="Stable, for programs: `not-a-number`, `cell-count`, …")
-    column: str | None = Field(description="As the file calls it; null: the row as a whole.")
+    column: str | None = Field(
+        default=None, description="As the file calls it; null: the row as a whole."
+    )
     rows: int
     first_row: int = Field(description="The first of them; the first customer is 1.")
 

@@ -4,7 +4,16 @@ import pytest
 
 from memory_cloud import TRACEPARENT
 from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord
-from predictions.record import Failure, InputFile, Remembered, new_id
+from predictions.record import (
+    Band,
+    Failure,
+    InputFile,
+    Remembered,
+    ResultFile,
+    RowErrorCount,
+    Summary,
+    new_id,
+)
 from predictions.store import IDEMPOTENCY_TTL_S, Store
 from predictions.sweeper import claim_of
 
@@ -178,3 +187,22 @@ def test_column_matches_are_remembered_for_their_account_alone(cloud):
     assert cloud.store.column_matches("demo") == {"tenure": "Months, “all”"}
     assert cloud.store.column_matches("other") == {}
     assert cloud.store.page("demo").predictions == ()
+
+
+def test_a_summary_is_read_back_as_it_was_written(store):
+    """Nulls are not kept in the table: a row error of no column must be readable without one."""
+    submitted = submit(store)
+    claim = claim_of(store.claim("demo", submitted, 1, "worker-1"))
+    whole_rows = RowErrorCount(kind="cell-count", column=None, rows=2, first_row=3)
+    summary = Summary(
+        expected_churners=0.5,
+        predicted_churners=0,
+        bands=(Band(name="low", customers=1),),
+        top_reasons=(),
+        row_errors=(whole_rows,),
+    )
+    result = ResultFile(key="k", summary_key="s", rows=3, rows_failed=2, model="m1")
+
+    store.complete(claim, result, summary)
+
+    assert store.get("demo", submitted).summary == summary
