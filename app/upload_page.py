@@ -1,21 +1,42 @@
-"""The upload page: a form for a file, and what was wrong with the last one."""
+"""The upload page: a form for a file, what was wrong with the last one, and matched columns.
+
+With a script (`static/upload.js`) the same answers are put into the page that is there already, so
+that the file stays chosen; nothing here knows whether there is one.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from collections.abc import Collection
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
+from app import problems
+from app.account import current_account
+from app.column_matches import Matching, chosen, merged, offered
+from app.expected_columns import SAMPLE_CUSTOMERS, expected_columns, sample_file
 from app.problems import Problem
+from app.services import services
 from app.submission import submit, traceparent_of
 from app.uploads import incoming
+from predictions.errors import BadCustomerFile, MissingColumns
 
 bp = Blueprint("upload", __name__)
 
 
 @bp.get("/predictions/new")
 def new() -> ResponseReturnValue:
-    """The upload form."""
-    return _form()
+    """The upload form; `?saved=` names columns that have just been matched."""
+    return _form(saved=request.args.getlist("saved"))
 
 
 @bp.post("/predictions")
@@ -24,11 +45,80 @@ def create() -> ResponseReturnValue:
     try:
         with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
             prediction = submit(upload, traceparent=traceparent_of(request))
+    except MissingColumns as error:
+        remembered = services().store.column_matches(current_account())
+        return _refusal(problems.of_file(error), offered(error, services().schema, remembered))
+    except BadCustomerFile as error:
+        return _refusal(problems.of_file(error))
     except Problem as problem:
-        return _form(problem), problem.status
+        return _refusal(problem)
     return redirect(url_for("pages.show", prediction_id=prediction.id), 303)
 
 
-def _form(problem: Problem | None = None) -> str:
-    limit = current_app.config["MAX_UPLOAD_BYTES"]
-    return render_template("upload.html", problem=problem, max_upload_bytes=limit)
+@bp.get("/predictions/sample.csv")
+def sample() -> ResponseReturnValue:
+    """A file that the model can score."""
+    response = Response(sample_file(services().schema), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="sample.csv"'
+    return response
+
+
+@bp.get("/columns")
+def columns() -> ResponseReturnValue:
+    """What the account's files call the columns of the model."""
+    return render_template(
+        "columns.html",
+        matches=services().store.column_matches(current_account()),
+        expected=expected_columns(services().schema),
+    )
+
+
+@bp.post("/columns")
+def match() -> ResponseReturnValue:
+    """Remember which of a file's columns stand for the missing ones; the file comes again."""
+    try:
+        matching = chosen(request.form, services().schema)
+    except Problem as problem:
+        return _refusal(problem)
+    if not matching.is_good:
+        return _form(matching=matching), 422
+    account, store = current_account(), services().store
+    store.remember_column_matches(account, merged(store.column_matches(account), matching.matches))
+    return redirect(url_for("upload.new", saved=list(matching.matches)), 303)
+
+
+@bp.post("/columns/remove")
+def remove() -> ResponseReturnValue:
+    """Forget the matches of the columns that the form names."""
+    account, store = current_account(), services().store
+    gone = set(request.form.getlist("column"))
+    kept = {
+        column: name for column, name in store.column_matches(account).items() if column not in gone
+    }
+    store.remember_column_matches(account, kept)
+    return redirect(url_for("upload.columns"), 303)
+
+
+def _refusal(problem: Problem, matching: Matching | None = None) -> Response:
+    page = _form(problem=problem, matching=matching)
+    return problems.finish(make_response(page, problem.status), problem)
+
+
+def _form(
+    *,
+    problem: Problem | None = None,
+    matching: Matching | None = None,
+    saved: Collection[str] = (),
+) -> str:
+    schema = services().schema
+    remembered = services().store.column_matches(current_account())
+    return render_template(
+        "upload.html",
+        problem=problem,
+        matching=matching,
+        saved={column: remembered[column] for column in saved if column in remembered},
+        expected=expected_columns(schema),
+        matched=len(remembered),
+        sample_customers=SAMPLE_CUSTOMERS,
+        max_upload_bytes=current_app.config["MAX_UPLOAD_BYTES"],
+    )

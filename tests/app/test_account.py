@@ -11,9 +11,10 @@ from app import create_app
 from app.account import DEMO_ACCOUNT
 from app.services import Services
 from app.settings import WebSettings
+from finished import SCHEMA
 from predictions.settings import SettingsError
 
-NO_SERVICES = mock.Mock(spec=Services)
+NO_SERVICES = mock.Mock(spec=Services, schema=SCHEMA, store=mock.MagicMock())
 
 
 def start(bind_host, provider="demo"):
@@ -58,7 +59,7 @@ def test_it_answers_to_loopback_names(host):
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example:8000", "10.0.0.7", "[::2]", "[::", "a b", "@"]
 )
-@pytest.mark.parametrize("path", ["/predictions", "/api/predictions", "/static/sample.csv", "/no"])
+@pytest.mark.parametrize("path", ["/predictions", "/api/predictions", "/static/style.css", "/no"])
 def test_it_answers_to_no_other_name(host, path):
     answer = start("127.0.0.1").test_client().get(path, headers={"Host": host})
 

@@ -1,0 +1,159 @@
+"""Which of a file's columns stand for which of the model's: what is offered, and what was chosen.
+
+A refused file's header is offered once, as a list; a choice is a place in it. The names come back
+as JSON in the form: as plain fields their line ends would change on the way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from operator import itemgetter
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from app.problems import Problem
+from predictions.errors import MissingColumns
+from predictions.schema import CustomerSchema
+
+MOST_NAMES = 100
+LONGEST_NAME = 200
+"""Characters. A header with a longer name holds something else than a name."""
+MOST_CHOICES = 50
+"""Each lists all names. Who misses more has another kind of file, or matches the others next."""
+
+_FIELD = "column:"
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
+_NAMES = TypeAdapter(Annotated[list[_Name], Field(min_length=1, max_length=MOST_NAMES)])
+_ALIKE = 0.65  # of the letters; MonthlyCharges and “Monthly fee” have 0.67
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A column of the model, and which of the file's columns is chosen for it."""
+
+    column: str
+    is_needed: bool
+    chosen: str | None = None
+    error: str | None = None
+
+    @property
+    def field(self) -> str:
+        """The name of the form's field."""
+        return _FIELD + self.column
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The form: what the file has that nothing uses, and what may be chosen from it."""
+
+    names: tuple[str, ...]
+    choices: tuple[Choice, ...]
+
+    @property
+    def matches(self) -> dict[str, str]:
+        """What was chosen: column of the model → column of the file."""
+        return {choice.column: choice.chosen for choice in self.choices if choice.chosen}
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may be remembered: something is chosen and nothing is wrong."""
+        return bool(self.matches) and not any(choice.error for choice in self.choices)
+
+
+def offered(
+    error: MissingColumns, schema: CustomerSchema, remembered: Mapping[str, str]
+) -> Matching | None:
+    """Make the form for a refused file; None when its header has nothing to choose from.
+
+    What is much like a missing column is chosen already, each name once.
+    """
+    names = _unused(error, schema, remembered)
+    if not names:
+        return None
+    columns = [column.name for column in error.missing[:MOST_CHOICES]]
+    called = {schema.id_column, remembered.get(schema.id_column or "")}
+    if schema.id_column is not None and called.isdisjoint(error.header):
+        columns.insert(0, schema.id_column)
+    proposed = _proposed(columns, names)
+    choices = (
+        Choice(column, column != schema.id_column, proposed.get(column)) for column in columns
+    )
+    return Matching(names, tuple(choices))
+
+
+def chosen(form: Mapping[str, str], schema: CustomerSchema) -> Matching:
+    """Read the form as it came back, and say at each choice what is wrong with it.
+
+    Only columns of the model are looked at. Raises Problem when the names are not as they were
+    given out.
+    """
+    try:
+        names = _NAMES.validate_json(form.get("names", ""))
+    except ValidationError:
+        raise Problem(
+            "bad-request",
+            "The names of the file's columns did not arrive as they were sent. Upload it again.",
+        ) from None
+    name_at = {str(place): name for place, name in enumerate(names)}
+    chosen_for: dict[str, str] = {}
+    choices = []
+    for column in filter(None, (schema.id_column, *schema.needed_columns)):
+        place = form.get(_FIELD + column)
+        if place is None:
+            continue
+        name, error = name_at.get(place), None
+        if name is None and place:
+            error = "Choose one of the file's columns."
+        elif name in chosen_for:
+            error = f"“{name}” is chosen for {chosen_for[name]} already."
+        elif name is not None:
+            chosen_for[name] = column
+        choices.append(Choice(column, column != schema.id_column, name, error))
+    return Matching(tuple(names), tuple(choices))
+
+
+def merged(remembered: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """Add new matches to the remembered ones; a name stands for the column it was last given to."""
+    kept = {column: name for column, name in remembered.items() if name not in new.values()}
+    return kept | dict(new)
+
+
+def _proposed(columns: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Give each column the name most like its own, the most alike first and each name once."""
+    pairs = []
+    for column in columns:
+        matcher = SequenceMatcher(b=_plain(column), autojunk=False)
+        for name in names:
+            matcher.set_seq1(_plain(name))
+            # The cheap upper bounds spare most of the exact ratios.
+            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _ALIKE:
+                pairs.append((matcher.ratio(), column, name))
+    proposed: dict[str, str] = {}
+    for likeness, column, name in sorted(pairs, key=itemgetter(0), reverse=True):
+        if likeness >= _ALIKE and column not in proposed and name not in proposed.values():
+            proposed[column] = name
+    return proposed
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _unused(
+    error: MissingColumns, schema: CustomerSchema, remembered: Mapping[str, str]
+) -> tuple[str, ...]:
+    known = {*schema.needed_columns, schema.id_column}
+    matched = {name for column, name in remembered.items() if column not in error.header}
+    unused = [
+        name
+        for name in error.header
+        if name and len(name) <= LONGEST_NAME and name not in known | matched
+    ]
+    # Of more than can be offered, those that look like a missing column come along.
+    nearest = {column.nearest for column in error.missing}
+    kept = set(sorted(unused, key=lambda name: name not in nearest)[:MOST_NAMES])
+    return tuple(name for name in unused if name in kept)
