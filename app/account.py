@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.settings import WebSettings
 
 DEMO_ACCOUNT = "demo"
+DEMO_USER = "demo"
 
 
 def init_app(app: Flask, settings: WebSettings, bind_host: str) -> None:
@@ -40,6 +41,11 @@ def init_app(app: Flask, settings: WebSettings, bind_host: str) -> None:
 def current_account() -> str:
     """Return the account that the request belongs to."""
     return DEMO_ACCOUNT
+
+
+def current_user() -> str:
+    """Return who sends the request, as the account's people are shown it."""
+    return DEMO_USER
 
 
 # Flask's TRUSTED_HOSTS would do, but for [::1], which it cannot match.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -11,13 +12,20 @@ from flask import Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.account import current_account
+from app.answers import MatchesRequest
 from app.problems import Problem
 from app.services import services
 from app.submission import send
 from predictions.errors import NotFound, WrongStatus
+from predictions.files import SummaryFile
 from predictions.record import Page, Prediction, PredictionId, Status
+from predictions.refusals import in_quotes, shown
+
+LONGEST_PAGE = 100
+USUAL_PAGE = 25
 
 _AN_ID = TypeAdapter(PredictionId)
+_LIMITS = frozenset(map(str, range(1, LONGEST_PAGE + 1)))
 
 log = structlog.get_logger()
 
@@ -30,14 +38,21 @@ def owned(prediction_id: str) -> Prediction:
 
 
 def listed(request: Request) -> Page:
-    """Return the page that `?status=` and `?cursor=` ask for. Raises Problem."""
+    """Return the page that `?status=`, `?cursor=` and `?limit=` ask for. Raises Problem."""
     status, cursor = request.args.get("status"), request.args.get("cursor")
+    limit = request.args.get("limit", str(USUAL_PAGE))
     if status is not None and status not in set(Status):
         raise Problem("bad-status", f"`status` may be {', '.join(Status)}.")
     if cursor is not None and not _is_id(cursor):
         raise Problem("bad-cursor", "`cursor` may be the `next_cursor` of an earlier page.")
+    if limit not in _LIMITS:
+        raise Problem("bad-limit", f"`limit` may be a number from 1 to {LONGEST_PAGE}.")
+    # Of another account's prediction, the cursor is a moment in time and no more.
     return services().store.page(
-        current_account(), status=Status(status) if status else None, cursor=cursor
+        current_account(),
+        status=Status(status) if status else None,
+        cursor=cursor,
+        limit=int(limit),
     )
 
 
@@ -66,12 +81,7 @@ def delete(prediction_id: str) -> None:
 
 def download(prediction: Prediction) -> Response:
     """Answer with the scored file, as it comes from S3. Raises Problem unless COMPLETED."""
-    if prediction.status is not Status.COMPLETED:
-        raise Problem(
-            "not-completed",
-            f"The result is there once the prediction is COMPLETED; it is {prediction.status}.",
-            prediction_status=prediction.status,
-        )
+    _check_completed(prediction)
     chunks, size_bytes = services().files.open_result(prediction)
     response = Response(chunks, mimetype="text/csv")
     response.content_length = size_bytes
@@ -81,9 +91,43 @@ def download(prediction: Prediction) -> Response:
     return response
 
 
+def summary_of(prediction: Prediction) -> SummaryFile:
+    """Read what the result says as a whole, and of single rows. Raises Problem unless COMPLETED."""
+    _check_completed(prediction)
+    return services().files.read_summary(prediction)
+
+
+def match_columns(body: bytes) -> None:
+    """Replace what the account calls the model's columns. Raises Problem."""
+    try:
+        matches = MatchesRequest.model_validate_json(body).matches
+    except ValidationError as exc:
+        wrong = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = shown(".".join(map(str, wrong["loc"])))
+        raise Problem("bad-matches", f"`{where}`: {wrong['msg']}.") from None
+    schema = services().schema
+    known = {*schema.needed_columns, schema.id_column}
+    for column in matches:
+        if column not in known:
+            raise Problem("bad-matches", f"The model has no column {in_quotes(column)}.")
+    for name, times in Counter(matches.values()).items():
+        if times > 1:
+            raise Problem("bad-matches", f"{in_quotes(name)} stands for more than one column.")
+    services().store.remember_column_matches(current_account(), matches)
+
+
 def result_name(upload_name: str) -> str:
     """Name a result after its upload: customers.csv gives customers-churn.csv."""
     return f"{PurePosixPath(upload_name).stem}-churn.csv"
+
+
+def _check_completed(prediction: Prediction) -> None:
+    if prediction.status is not Status.COMPLETED:
+        raise Problem(
+            "not-completed",
+            f"The result is there once the prediction is COMPLETED; it is {prediction.status}.",
+            prediction_status=prediction.status,
+        )
 
 
 def _file_name(name: str) -> dict[str, str]:

@@ -1,13 +1,35 @@
-"""What the API answers, as models: the code sends them and the OpenAPI document describes them."""
+"""What the API answers and takes, as models: for the code and for the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Annotated, Literal
 
 from flask import url_for
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from predictions.record import Failure, Page, Prediction, PredictionId, Status, Summary
+from predictions.files import SummaryFile
+from predictions.record import (
+    Failure,
+    InputFile,
+    Page,
+    Prediction,
+    PredictionId,
+    RowError,
+    RowErrorCount,
+    Status,
+    Summary,
+)
+from predictions.schema import CustomerSchema
+
+LONGEST_HEADER = 200
+"""Characters of a column's name: what is longer is something else."""
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+"""A time, which is sent in UTC: it ends in Z."""
+HeaderName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_HEADER)
+]
 
 
 class FileAnswer(BaseModel):
@@ -15,6 +37,27 @@ class FileAnswer(BaseModel):
 
     name: str = Field(description="As it was called when it was uploaded.")
     size_bytes: int
+    rows: int | None = Field(description="Customers in it; null while that is not known.")
+    columns: int | None = Field(description="Columns in it; null while that is not known.")
+    encoding: str | None = Field(description="UTF-8, UTF-16 or Windows-1252; null: not known.")
+    delimiter: str | None = Field(description="Between two cells; null: not known.")
+    matches: dict[str, str] | None = Field(
+        description="Column of the model → the file's name for it, where they differ."
+    )
+
+    @classmethod
+    def of(cls, file: InputFile) -> FileAnswer:
+        """Say what is known of an upload."""
+        facts = file.facts
+        return cls(
+            name=file.name,
+            size_bytes=file.size_bytes,
+            rows=facts.rows if facts else None,
+            columns=facts.columns if facts else None,
+            encoding=facts.encoding if facts else None,
+            delimiter=facts.delimiter if facts else None,
+            matches=facts.matches if facts else None,
+        )
 
 
 class ProgressAnswer(BaseModel):
@@ -38,6 +81,7 @@ class PredictionAnswer(BaseModel):
 
     id: PredictionId
     file: FileAnswer
+    submitted_by: str | None = Field(description="Who uploaded it; null where that is not known.")
     status: Status
     attempt: int = Field(ge=1)
     rows: int | None = Field(description="Rows in the result; null until COMPLETED.")
@@ -46,9 +90,9 @@ class PredictionAnswer(BaseModel):
     error: Failure | None = Field(description="Why it FAILED.")
     summary: Summary | None = Field(description="What the result says as a whole.")
     model: str | None = Field(description="The version of the model that scored it.")
-    created_at: AwareDatetime
-    started_at: AwareDatetime | None
-    finished_at: AwareDatetime | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
     links: LinksAnswer
 
     @classmethod
@@ -58,7 +102,8 @@ class PredictionAnswer(BaseModel):
         can_retry = prediction.status is Status.FAILED
         return cls(
             id=prediction.id,
-            file=FileAnswer(name=prediction.input.name, size_bytes=prediction.input.size_bytes),
+            file=FileAnswer.of(prediction.input),
+            submitted_by=prediction.submitted_by,
             status=prediction.status,
             attempt=prediction.attempt,
             rows=result.rows if result else None,
@@ -94,6 +139,75 @@ class PageAnswer(BaseModel):
             predictions=[PredictionAnswer.of(prediction) for prediction in page.predictions],
             next_cursor=page.next_cursor,
         )
+
+
+class RowErrorsAnswer(BaseModel):
+    """The rows that were kept without a score, and why."""
+
+    rows_failed: int
+    counts: tuple[RowErrorCount, ...] = Field(description="All of them by kind and column.")
+    errors: tuple[RowError, ...] = Field(description="The first hundred, each on its own.")
+
+    @classmethod
+    def of(cls, file: SummaryFile) -> RowErrorsAnswer:
+        """Say what a summary.json tells of rows without a score."""
+        return cls(
+            rows_failed=file.rows_failed, counts=file.summary.row_errors, errors=file.row_errors
+        )
+
+
+class ColumnAnswer(BaseModel):
+    """One column that a customer file may have."""
+
+    name: str
+    kind: Literal["id", "numeric", "categorical"]
+    categories: tuple[str, ...] = Field(description="What a cell may hold; categorical only.")
+    needed: bool = Field(description="Without it a file is refused.")
+
+
+class ColumnsAnswer(BaseModel):
+    """What the model asks of a customer file, and what the account calls its columns."""
+
+    model: str = Field(description="The version of the model.")
+    id_column: str | None = Field(description="Names the customers; rows are numbered without it.")
+    columns: list[ColumnAnswer]
+    matches: dict[str, str] = Field(
+        description="Column of the model → the account's name for it, where they differ."
+    )
+
+    @classmethod
+    def of(cls, schema: CustomerSchema, matches: Mapping[str, str]) -> ColumnsAnswer:
+        """Say which columns a model has and what they are called here."""
+        known = {column.name: column for column in schema.columns}
+        columns = [
+            ColumnAnswer(
+                name=name,
+                # Revenue may be a column that the model itself does not look at: a number.
+                kind=known[name].kind if name in known else "numeric",
+                categories=known[name].categories if name in known else (),
+                needed=True,
+            )
+            for name in schema.needed_columns
+        ]
+        if schema.id_column is not None:
+            an_id = ColumnAnswer(name=schema.id_column, kind="id", categories=(), needed=False)
+            columns.insert(0, an_id)
+        return cls(
+            model=schema.version,
+            id_column=schema.id_column,
+            columns=columns,
+            matches=dict(matches),
+        )
+
+
+class MatchesRequest(BaseModel):
+    """What the account calls the model's columns from now on."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    matches: dict[str, HeaderName] = Field(
+        description="Column of the model → name in the header; replaces all that was there."
+    )
 
 
 class MissingColumnAnswer(BaseModel):

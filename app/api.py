@@ -7,10 +7,15 @@ from pydantic import BaseModel
 
 from app import actions, openapi
 from app.account import current_account
-from app.answers import PageAnswer, PredictionAnswer
+from app.answers import ColumnsAnswer, PageAnswer, PredictionAnswer, RowErrorsAnswer
+from app.problems import Problem
 from app.rate_limit import rate_limits
+from app.services import services
 from app.submission import idempotency_key_of, submit, traceparent_of
 from app.uploads import incoming
+
+LONGEST_MATCHES_BYTES = 256 * 1024
+"""As much as the table keeps of them."""
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -39,7 +44,17 @@ def create() -> Response:
 @bp.get("/predictions")
 def index() -> Response:
     """A page of the account's predictions, newest first."""
-    return _json(PageAnswer.of(actions.listed(request)))
+    page = actions.listed(request)
+    response = _json(PageAnswer.of(page))
+    if page.next_cursor is not None:
+        following = url_for(
+            "api.index",
+            cursor=page.next_cursor,
+            status=request.args.get("status"),
+            limit=request.args.get("limit"),
+        )
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
 
 
 @bp.get("/predictions/<prediction_id>")
@@ -54,6 +69,12 @@ def result(prediction_id: str) -> Response:
     return actions.download(actions.owned(prediction_id))
 
 
+@bp.get("/predictions/<prediction_id>/row-errors")
+def row_errors(prediction_id: str) -> Response:
+    """The rows that have no score."""
+    return _json(RowErrorsAnswer.of(actions.summary_of(actions.owned(prediction_id))))
+
+
 @bp.post("/predictions/<prediction_id>/retry")
 def retry(prediction_id: str) -> Response:
     """Queue a failed prediction again."""
@@ -65,6 +86,23 @@ def delete(prediction_id: str) -> Response:
     """Make a prediction unreachable, and have its files erased."""
     actions.delete(prediction_id)
     return Response(status=204)
+
+
+@bp.get("/columns")
+def columns() -> Response:
+    """What a file must have, and what the account calls it."""
+    matches = services().store.column_matches(current_account())
+    return _json(ColumnsAnswer.of(services().schema, matches))
+
+
+@bp.put("/columns/matches")
+def match_columns() -> Response:
+    """Replace what the account calls the model's columns."""
+    if request.mimetype != "application/json":
+        raise Problem("unsupported-media-type", "Send the matches as application/json.")
+    request.max_content_length = LONGEST_MATCHES_BYTES
+    actions.match_columns(request.get_data(cache=False))
+    return columns()
 
 
 @bp.get("/openapi.json")

@@ -13,14 +13,33 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from app.answers import HealthAnswer, PageAnswer, PredictionAnswer, ProblemAnswer, ReadinessAnswer
+from app.actions import LONGEST_PAGE, USUAL_PAGE
+from app.answers import (
+    ColumnsAnswer,
+    HealthAnswer,
+    MatchesRequest,
+    PageAnswer,
+    PredictionAnswer,
+    ProblemAnswer,
+    ReadinessAnswer,
+    RowErrorsAnswer,
+)
 from app.problems import PROBLEMS
 from app.submission import IDEMPOTENCY_KEY
 from app.uploads import FILE_FIELD
 from predictions.record import PredictionId, Status
 
-_MODELS = (PredictionAnswer, PageAnswer, ProblemAnswer, HealthAnswer, ReadinessAnswer)
+_ANSWERS = (
+    PredictionAnswer,
+    PageAnswer,
+    RowErrorsAnswer,
+    ColumnsAnswer,
+    ProblemAnswer,
+    HealthAnswer,
+    ReadinessAnswer,
+)
 _ID = TypeAdapter(PredictionId).json_schema()
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": USUAL_PAGE}
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -33,7 +52,7 @@ def as_json() -> str:
 def document() -> dict[str, Any]:
     """Build the document."""
     _, schemas = models_json_schema(
-        [(model, "serialization") for model in _MODELS],
+        [*((model, "serialization") for model in _ANSWERS), (MatchesRequest, "validation")],
         ref_template="#/components/schemas/{model}",
     )
     return {
@@ -66,10 +85,15 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "listPredictions",
                 "The account's predictions, newest first",
-                {"200": _answer("One page.", PageAnswer), **_problems(400)},
+                {
+                    "200": _answer("One page.", PageAnswer)
+                    | {"headers": {"Link": _header("The next page, `rel=next`; none: the last.")}},
+                    **_problems(400),
+                },
                 parameters=[
                     _query("status", {"type": "string", "enum": list(Status)}),
                     _query("cursor", _ID),
+                    _query("limit", _LIMIT),
                 ],
             ),
         },
@@ -101,6 +125,14 @@ def _paths() -> dict[str, Any]:
                 },
             ),
         },
+        f"{one}/row-errors": {
+            "parameters": an_id,
+            "get": _operation(
+                "getRowErrors",
+                "Why rows of a COMPLETED prediction have no score",
+                {"200": _answer("They are these.", RowErrorsAnswer), **_problems(404, 409)},
+            ),
+        },
         f"{one}/retry": {
             "parameters": an_id,
             "post": _operation(
@@ -109,6 +141,27 @@ def _paths() -> dict[str, Any]:
                 {
                     "202": _answer("It is queued again.", PredictionAnswer),
                     **_problems(403, 404, 409),
+                },
+            ),
+        },
+        "/api/columns": {
+            "get": _operation(
+                "getColumns",
+                "What a file must have, and what the account calls it",
+                {"200": _answer("The columns.", ColumnsAnswer), **_problems()},
+            ),
+        },
+        "/api/columns/matches": {
+            "put": _operation(
+                "matchColumns",
+                "Say what the account calls the model's columns",
+                {
+                    "200": _answer("The columns as they are matched now.", ColumnsAnswer),
+                    **_problems(403, 413, 415, 422),
+                },
+                requestBody={
+                    "required": True,
+                    "content": {"application/json": {"schema": _ref(MatchesRequest)}},
                 },
             ),
         },
@@ -152,8 +205,11 @@ def _operation(
 
 
 def _answer(description: str, model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    return {"description": description, "content": {"application/json": {"schema": _ref(model)}}}
+
+
+def _ref(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def _problems(*statuses: int) -> dict[str, Any]:
@@ -163,11 +219,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
             "description": "; ".join(
                 f"`{code}`: {title}" for code, (of, title) in PROBLEMS.items() if of == status
             ),
-            "content": {
-                "application/problem+json": {
-                    "schema": {"$ref": "#/components/schemas/ProblemAnswer"}
-                }
-            },
+            "content": {"application/problem+json": {"schema": _ref(ProblemAnswer)}},
         }
         | ({"headers": {"Retry-After": _retry_after()}} if status in {429, 503} else {})
         for status in (*statuses, 429, 500, 503)

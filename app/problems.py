@@ -21,6 +21,7 @@ from predictions.record import Status
 PROBLEMS = {
     "bad-request": (400, "The request cannot be understood"),
     "bad-cursor": (400, "The cursor is not one of ours"),
+    "bad-limit": (400, "A page cannot have so many"),
     "bad-status": (400, "There is no such status"),
     "bad-idempotency-key": (400, "The idempotency key cannot be used"),
     "missing-file": (400, "There is no file in the request"),
@@ -44,6 +45,7 @@ PROBLEMS = {
     "row-too-long": (422, "A row is too long"),
     "cell-too-long": (422, "A cell is too long"),
     "unclosed-quote": (422, "A quotation mark is not closed"),
+    "bad-matches": (422, "The columns cannot be matched like this"),
     "idempotency-key-reused": (422, "The idempotency key stands for another file"),
     "rate-limited": (429, "There are too many requests"),
     "internal-error": (500, "Something went wrong here"),
