@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
@@ -32,7 +33,6 @@ BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
 READ_BYTES = 256 * 1024
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
-_FULL_LINE = re.compile(r"[^\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -82,26 +82,25 @@ class CustomerFile:
         self._text = FileText(chunks)
         self._lines: deque[str] = deque()
         self._whole_lines = self._text.whole_lines()
-        self._row_characters = 0
-        self._characters_read = 0
+        self._characters_read = self._row_start = 0
         self._line = ""
         self.rows_read = -1  # the header is not a row
         self.delimiter = _delimiter(
             self._text.head, {*needed, *optional, *(matches or {}).values()}
         )
-        # strict: without it a stray quote swallows the rows up to the next one.
-        self._reader = csv.reader(self._pulled(), delimiter=self.delimiter, strict=True)
-        self.header = tuple(name.strip() for name in self._next_record() or ())
+        self._records = self._read_records()
+        self.header = tuple(name.strip() for name in next(self._records, ()))
         self._check_header()
         self.called = _called([*needed, *optional], self.header, matches or {})
         """For each needed or optional column that is there, what the file calls it."""
         if missing := [name for name in needed if name not in self.called]:
             raise _missing_columns(missing, self.header, set(self.called.values()))
-        self._first = self._next_record()
-        if self._first is None:
+        first = next(self._records, None)
+        if first is None:
             raise bad_file(
                 "no-rows", "The file has a header but no rows.", "Add one row per customer."
             )
+        self._rows = chain([first], self._records)
 
     @property
     def bytes_read(self) -> int:
@@ -142,18 +141,20 @@ class CustomerFile:
 
         Raises BadCustomerFile where `blocks` would.
         """
-        while self._lines:  # of the piece that the header was in
-            self._next_record()
+        self._to_the_end_of_a_piece()
         for text in self._whole_lines:
-            rows = _FULL_LINE.findall(text)
-            # Without quotes and long cells, a line is a row, and nothing can be wrong.
-            if '"' not in text and len(max(rows, key=len, default="")) <= csv.field_size_limit():
-                self.rows_read += len(rows)
+            rows = _rows_of_plain(text)
+            if rows is not None:
+                self.rows_read += rows
             else:
                 self._lines.extend(lines(text))
-                while self._lines:  # until a row ends where a piece does
-                    self._next_record()
+                self._to_the_end_of_a_piece()
             yield
+
+    def _to_the_end_of_a_piece(self) -> None:
+        """Read on until a row ends where a piece of text does, perhaps not the one begun."""
+        while self._lines:
+            next(self._records, None)
 
     def _next_rows(
         self, rows: int, places: list[int]
@@ -161,29 +162,28 @@ class CustomerFile:
         records: list[list[str]] = []
         errors: dict[int, CellError] = {}
         end = self._characters_read + BLOCK_CHARACTERS
-        while len(records) < rows and self._characters_read < end:
-            record, self._first = self._first or self._next_record(), None
-            if record is None:
-                break
+        for record in self._rows:
             whole = record
             if error := self._shape_error(record):
                 errors[len(records)] = error
                 whole = record + [""] * len(self.header)
             records.append([whole[place] for place in places])
+            if len(records) == rows or self._characters_read >= end:
+                break
         return records, errors
 
-    def _next_record(self) -> list[str] | None:
-        """Read the header or a row; lines with nothing on them are neither. None at the end."""
-        self._row_characters = 0
+    def _read_records(self) -> Iterator[list[str]]:
+        """Yield the header and then the rows; lines with nothing on them are neither."""
+        # strict: without it a stray quote swallows the rows up to the next one.
+        reader = csv.reader(self._pulled(), delimiter=self.delimiter, strict=True)
         try:
-            for record in self._reader:
+            for record in reader:
+                self._row_start = self._characters_read
                 if record:
                     self.rows_read += 1
-                    return record
-                self._row_characters = 0
+                    yield record
         except csv.Error as exc:
             raise self._bad_quotes(exc) from exc
-        return None
 
     def _pulled(self) -> Iterator[str]:
         """Yield the lines one by one as the csv module asks for them."""
@@ -191,9 +191,8 @@ class CustomerFile:
             while self._lines:
                 line = self._line = self._lines.popleft()
                 self._characters_read += len(line)
-                self._row_characters += len(line)
                 # A quoted cell may go on over many lines, and a row may have many of them.
-                if self._row_characters > LONGEST_ROW:
+                if self._characters_read - self._row_start > LONGEST_ROW:
                     raise row_too_long(self._where, self.rows_read + 1 or None)
                 yield line
             text = next(self._whole_lines, None)
@@ -266,6 +265,24 @@ def open_customer_file(
     with path.open("rb", buffering=0) as binary:
         chunks = iter(lambda: binary.read(READ_BYTES), b"")
         yield CustomerFile(chunks, needed, optional=optional, matches=matches)
+
+
+def _rows_of_plain(text: str) -> int | None:
+    """Count the rows of whole lines; None where only the csv module can tell.
+
+    Without quotation marks and long cells a line is a row, and nothing can be wrong with it.
+    """
+    if '"' in text:
+        return None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start, longest = 0, csv.field_size_limit()
+    while len(text) - start > longest:
+        start = text.rfind("\n", start, start + longest + 1) + 1
+        if start == 0:
+            return None
+    if text.startswith("\n") or "\n\n" in text:  # lines with nothing on them are not rows
+        return sum(map(bool, text.split("\n")))
+    return text.count("\n") + (not text.endswith("\n"))
 
 
 def _delimiter(head: str, known: Collection[str]) -> str:
