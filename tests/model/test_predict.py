@@ -25,13 +25,17 @@ Run = Callable[..., tuple[Scored, pd.DataFrame]]
 def run(model, tmp_path) -> Run:
     """Score a file or a table, read the result back as text."""
 
-    def scored(source: Path | pd.DataFrame) -> tuple[Scored, pd.DataFrame]:
+    def scored(
+        source: Path | pd.DataFrame, matches: dict[str, str] | None = None
+    ) -> tuple[Scored, pd.DataFrame]:
         if isinstance(source, pd.DataFrame):
             path = tmp_path / "in.csv"
             source.to_csv(path, index=False, quoting=csv.QUOTE_ALL)
             source = path
         target = tmp_path / "out.csv"
-        scored = score_file(source, target, model, threads=1, progress=lambda rows, share: None)
+        scored = score_file(
+            source, target, model, threads=1, progress=lambda *_: None, matches=matches
+        )
         return scored, pd.read_csv(target, dtype=str, keep_default_na=False)
 
     return scored
@@ -189,6 +193,55 @@ def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
     assert result["customerID"].tolist() == customers["customerID"].tolist()
     assert result["error"][1] == "the row has 20 cells where the header has 21"
     assert result["churn_probability"][2] != ""
+
+
+def test_errors_are_counted_by_kind_and_column_and_the_first_hundred_listed(run, telco):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(500)
+    customers.loc[9:299, "tenure"] = "n/a"
+    customers["MonthlyCharges"] = "50"
+    customers.loc[[20, 400], "MonthlyCharges"] = "1,234"
+    customers.loc[450] = ""
+    scored, _ = run(customers)
+    assert scored.rows_failed == 293
+    assert [(e.kind, e.column, e.rows, e.first_row) for e in scored.summary.row_errors] == [
+        ("not-a-number", "tenure", 291, 10),
+        ("ambiguous-number", "MonthlyCharges", 2, 21),
+        ("empty-row", None, 1, 451),
+    ]
+    listed = scored.row_errors
+    assert len(listed) == 100
+    assert (listed[0].row, listed[0].column, listed[0].text) == (10, "tenure", "n/a")
+    assert [error.row for error in listed[10:13]] == [20, 21, 21], "a row may have two"
+    assert [error.row for error in listed] == sorted(error.row for error in listed)
+
+
+@pytest.mark.parametrize("rows_per_block", [2, 20_000])
+def test_a_german_file_scores_like_an_english_one(run, customers, monkeypatch, rows_per_block):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", rows_per_block)
+    customers["TotalCharges"] = ["29.85", "1889.5", "108.15", "1840.75", "151.65", "820.5"]
+    _, expected = run(customers)
+    german = customers.assign(
+        MonthlyCharges=[cell.replace(".", ",") for cell in customers["MonthlyCharges"]],
+        TotalCharges=["29,85", "1.889,5", "108,15", "1.840,75", "151,65", "820,5"],
+    )
+    _, result = run(german)
+    numbers = ["churn_probability", "revenue_at_risk", "error"]
+    assert result[numbers].equals(expected[numbers])
+
+
+def test_columns_under_other_names_score_by_their_matches(run, customers):
+    customers.loc[2, "tenure"] = "n/a"
+    _, expected = run(customers)
+    names = {"customerID": "No.", "tenure": "Months", "MonthlyCharges": "=Fee"}
+    with pytest.raises(BadCustomerFile):
+        run(customers.rename(columns=names))
+    scored, result = run(customers.rename(columns=names), matches=names)
+    assert next(iter(result.columns)) == "No."
+    assert result["error"][2] == 'Months: "n/a" is not a number', "as the file calls it"
+    assert scored.summary.row_errors[0].column == "Months"
+    assert result.drop(columns=["No.", "error"]).equals(
+        expected.drop(columns=["customerID", "error"])
+    )
 
 
 def test_a_blank_number_is_missing_and_scores(run, customers):
