@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("model.commands:evaluate", "How good a model is on labelled customers."),
     "predict": ("model.commands:predict", "Score a file, with no cloud at all."),
     "sample": ("model.commands:sample", "Make a realistic customer file."),
+    "submit": ("app.commands:submit", "Upload a file as any client of the API would."),
     "train": ("model.commands:train", "Train a model on any labelled CSV."),
     "up": ("retainwise.up:up", "Run the whole product on this machine."),
     "web": ("app.commands:web", "The web service, as its image starts it."),

@@ -40,5 +40,5 @@ def test_every_make_command_in_the_texts_exists():
 def test_every_command_of_the_command_line_explains_itself():
     asked = [sys.executable, "-m", "retainwise", "--help"]
     listed = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    for name in ("up", "web", "worker", "predict", "train", "evaluate", "sample"):
+    for name in ("up", "web", "worker", "predict", "train", "evaluate", "sample", "submit"):
         assert re.search(rf"^  {name} +\w", listed, re.MULTILINE), f"{name} is not in:\n{listed}"

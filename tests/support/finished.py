@@ -55,8 +55,12 @@ def brought_to(
 ) -> Prediction:
     """Make a prediction and take it to `status` through the store."""
     queued = cloud.submit(CONTENT, account=account, name=name)
-    if status is Status.QUEUED:
-        return queued
+    return queued if status is Status.QUEUED else worked_on(queued, status, cloud, folder)
+
+
+def worked_on(queued: Prediction, status: Status, cloud: Cloud, folder: Path) -> Prediction:
+    """Take a QUEUED prediction on to `status`; `folder` is the worker's scratch."""
+    account = queued.account
     processing = cloud.store.claim(account, queued.id, queued.attempt, "worker-1")
     claim = claim_of(processing)
     if status is Status.FAILED:
