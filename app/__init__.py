@@ -36,6 +36,7 @@ def create_app(
         rate_limit,
         request_log,
         security,
+        static_files,
         upload_page,
     )
     from app.services import SERVICES, Services
@@ -44,11 +45,12 @@ def create_app(
     app.config["MAX_UPLOAD_BYTES"] = settings.max_upload_bytes
     # Before each request in this order: it gets its id, then it is refused or let in.
     request_log.init_app(app)
-    security.init_app(app)
+    security.init_app(app, bind_host)
     account.init_app(app, settings, bind_host)
     app.extensions[SERVICES] = services or Services.from_settings(settings)
     rate_limit.init_app(app, settings)
     problems.init_app(app)
+    static_files.init_app(app)
     filters.init_app(app)
     health.init_app(app)
     app.register_blueprint(api.bp)

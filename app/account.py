@@ -29,7 +29,7 @@ def init_app(app: Flask, settings: WebSettings, bind_host: str) -> None:
     # Never by default: behind a proxy on this machine everybody would share the demo account.
     if settings.identity_provider is None:
         raise SettingsError(f"IDENTITY_PROVIDER: not set; {allowed}")
-    if not _is_loopback(bind_host):
+    if not is_loopback(bind_host):
         raise SettingsError(
             f"IDENTITY_PROVIDER: demo, and {bind_host} can be reached from other machines; "
             f"{allowed}"
@@ -50,7 +50,7 @@ def current_user() -> str:
 
 # Flask's TRUSTED_HOSTS would do, but for [::1], which it cannot match.
 def _refuse_other_hosts() -> None:
-    if not _is_loopback(re.sub(r":\d+$", "", request.host)):
+    if not is_loopback(re.sub(r":\d+$", "", request.host)):
         raise Problem(
             "untrusted-host",
             "The demo account answers to localhost, 127.0.0.1 and [::1] only, whatever name "
@@ -58,7 +58,8 @@ def _refuse_other_hosts() -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach what listens on, or is asked as, `host`."""
     if host == "localhost":
         return True
     try:

@@ -1,12 +1,15 @@
 """What holds for every request and every answer: no other site may act, frame or read.
 
-There are no cookies to steal; what is refused is another site's form posting to this one.
+Why there is no token in the forms: docs/decisions/0004-cross-site-requests.md.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from flask import Flask, Response, request
 
+from app.account import is_loopback
 from app.problems import Problem
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -17,31 +20,51 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+_HTTPS_ONLY = "max-age=31536000"  # a year
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, bind_host: str) -> None:
     """Refuse what another site sends, and harden every answer."""
+    # No cookie is set so far. The first one will be as strict as it can be.
+    app.config.update(
+        SESSION_COOKIE_SECURE=not is_loopback(bind_host),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+    )
     app.before_request(_refuse_other_sites)
     app.after_request(_harden)
 
 
 def _refuse_other_sites() -> None:
-    if request.method in _SAFE_METHODS:
+    if request.method in _SAFE_METHODS or _is_ours():
         return
+    raise Problem(
+        "cross-site",
+        "Changes are made from this service's own pages only. Programs use the API, under /api/.",
+    )
+
+
+def _is_ours() -> bool:
+    """Tell whether the request proves that no page of another site sent it."""
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    # Programs send neither header. An Origin of "null" has no host, so it is another site's.
-    if site in {"cross-site", "same-site"} or (
-        origin is not None and origin.partition("://")[2].lower() != request.host.lower()
-    ):
-        raise Problem("cross-site", "Changes are made from this service's own pages only.")
+    if site is None and origin is None:
+        # A browser sends one of them with every change. Only programs send neither, to the API.
+        return request.endpoint is None or request.blueprint == "api"
+    # An Origin of "null" has no host, so it is another site's. TLS may end before us.
+    host = None if origin is None else origin.partition("://")[2].lower()
+    return site in {None, "same-origin", "none"} and host in {None, request.host.lower()}
 
 
 def _harden(response: Response) -> Response:
     response.headers.update(_HEADERS)
-    if request.endpoint != "static":  # everything else may show an account's data
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = _HTTPS_ONLY
+    # All but the files that are the same for everybody may show an account's data.
+    if request.endpoint != "static" or response.status_code >= HTTPStatus.BAD_REQUEST:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -34,4 +34,7 @@ def app(cloud: Cloud, settings: WebSettings) -> Flask:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+    """A browser that is on one of our own pages; tests/app/test_security.py has others."""
+    client = app.test_client()
+    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    return client

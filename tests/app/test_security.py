@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
+from flask import Flask
 
+from app import security
 from finished import brought_to
 from predictions.record import Status
+
+
+@pytest.fixture
+def anybody(app):
+    """Sends what it is given and no header of its own."""
+    return app.test_client()
+
 
 EVERYWHERE = [
     "/",
@@ -19,6 +29,8 @@ EVERYWHERE = [
     "/healthz",
     "/readyz",
     "/static/style.css",
+    "/static/nothing.css",
+    "/static/../security.py",
 ]
 
 
@@ -32,8 +44,43 @@ def test_every_answer_is_hardened(client):
         assert "frame-ancestors 'none'" in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
-        assert ("no-store" in headers["Cache-Control"]) == (not path.startswith("/static/"))
-        assert "Set-Cookie" not in headers
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert "camera=()" in headers["Permissions-Policy"]
+        assert "Strict-Transport-Security" not in headers
+        assert (headers["Cache-Control"] == "no-store") == (path != "/static/style.css")
+
+
+def test_who_came_by_https_is_to_come_so_for_a_year(client):
+    for path in EVERYWHERE:
+        with client.get(path, base_url="https://localhost") as answer:
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_no_answer_sets_a_cookie(app, client, cloud, tmp_path):
+    addresses = app.url_map.bind("localhost")
+    tried = 0
+    for rule in app.url_map.iter_rules():
+        for method in sorted(rule.methods):
+            prediction = brought_to(Status.FAILED, cloud, tmp_path)
+            known = {"prediction_id": prediction.id, "filename": "style.css"}
+            values = {name: known[name] for name in rule.arguments}
+            path = addresses.build(rule.endpoint, values, method=method)
+            for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Cookie": "session=x"}):
+                with client.open(path, method=method, headers=headers) as answer:
+                    assert "Set-Cookie" not in answer.headers, (method, path)
+                tried += 1
+    assert tried > 50
+
+
+@pytest.mark.parametrize(("bind_host", "is_secure"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_cookie_would_be_as_strict_as_it_can_be(bind_host, is_secure):
+    app = Flask(__name__)
+    security.init_app(app, bind_host)
+
+    assert app.config["SESSION_COOKIE_SECURE"] is is_secure
+    assert app.config["SESSION_COOKIE_HTTPONLY"] is True
+    assert app.config["SESSION_COOKIE_SAMESITE"] == "Lax"
 
 
 FOREIGN = [
@@ -45,44 +92,62 @@ FOREIGN = [
     {"Origin": "null"},
     {"Origin": "http://[broken"},
     {"Origin": ""},
+    {"Sec-Fetch-Site": ""},
+    {"Sec-Fetch-Site": "none", "Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
 ]
 OWN = [
-    {},
     {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
     {"Sec-Fetch-Site": "none"},
     {"Origin": "https://LOCALHOST"},  # TLS may end before us
 ]
 
 
-def test_another_site_changes_nothing(client, cloud, tmp_path):
+def changing(app, prediction):
+    """Each call that changes something: method, path, and whether it is the API's."""
+    addresses = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        values = dict.fromkeys(rule.arguments, prediction.id)
+        for method in sorted(rule.methods - {"GET", "HEAD", "OPTIONS"}):
+            path = addresses.build(rule.endpoint, values, method=method)
+            yield method, path, rule.endpoint.startswith("api.")
+
+
+def each_on_its_own(app, cloud, folder):
+    """The same calls, each on a new FAILED prediction."""
+    for place, _ in enumerate(changing(app, brought_to(Status.FAILED, cloud, folder))):
+        yield list(changing(app, brought_to(Status.FAILED, cloud, folder)))[place]
+
+
+def test_another_site_changes_nothing(app, anybody, cloud, tmp_path):
     prediction = brought_to(Status.FAILED, cloud, tmp_path)
-    base = f"predictions/{prediction.id}"
-    attempts = [
-        ("POST", "/api/predictions"),
-        ("POST", "/predictions"),
-        ("POST", f"/api/{base}/retry"),
-        ("POST", f"/{base}/retry"),
-        ("POST", f"/{base}/delete"),
-        ("DELETE", f"/api/{base}"),
-    ]
-    for headers, (method, path) in itertools.product(FOREIGN, attempts):
-        answer = client.open(path, method=method, headers=headers)
+    for headers, attempt in itertools.product(FOREIGN, changing(app, prediction)):
+        method, path, is_api = attempt
+        answer = anybody.open(path, method=method, headers=headers)
         assert answer.status_code == 403, (headers, method, path)
-        assert path[:5] != "/api/" or answer.json["code"] == "cross-site"
+        assert not is_api or answer.json["code"] == "cross-site"
     assert cloud.store.get("demo", prediction.id) == prediction
 
 
 @pytest.mark.parametrize("headers", OWN)
-def test_our_own_pages_and_programs_may_act(client, cloud, tmp_path, headers):
-    prediction = brought_to(Status.FAILED, cloud, tmp_path)
-
-    answer = client.post(f"/api/predictions/{prediction.id}/retry", headers=headers)
-
-    assert answer.status_code == 202
+def test_our_own_pages_may_act(app, anybody, cloud, tmp_path, headers):
+    for method, path, _is_api in each_on_its_own(app, cloud, tmp_path):
+        answer = anybody.open(path, method=method, headers=headers)
+        assert answer.status_code != 403, (method, path)
 
 
-def test_links_from_other_sites_may_be_followed(client):
-    assert client.get("/predictions", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+def test_who_says_nothing_is_a_program_and_may_use_the_api_only(app, anybody, cloud, tmp_path):
+    for method, path, is_api in each_on_its_own(app, cloud, tmp_path):
+        answer = anybody.open(path, method=method)
+        assert (answer.status_code == 403) is not is_api, (method, path)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/predictions", "/api/predictions"])
+def test_links_from_other_sites_may_be_followed(anybody, method, path):
+    for headers in ({}, {"Sec-Fetch-Site": "cross-site"}):
+        assert anybody.open(path, method=method, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("status", Status)
@@ -90,8 +155,7 @@ def test_no_page_has_inline_code_or_styles(client, cloud, tmp_path, status):
     prediction = brought_to(status, cloud, tmp_path)
     paths = ["", f"/{prediction.id}", f"/{prediction.id}/delete", "/new", "/nothing"]
     for page in (client.get(f"/predictions{path}").text for path in paths):
-        assert " style=" not in page
-        assert "<script" not in page
-        assert " onclick" not in page
+        assert not re.search(r"<style|<script(?![^>]* src=\"/)", page)
+        assert not re.search(r"<[^>]+ (style|on\w+|hx-on[\w:-]*)=", page)
         assert "http://" not in page.replace("http://www.w3.org/", "")
         assert "https://" not in page

@@ -44,7 +44,9 @@ def test_upload_through_the_api(product):
 def test_upload_through_the_page(product):
     with TELCO.open("rb") as file:
         page = product.http.post(
-            f"{product.url}/predictions", files={"file": ("telco.csv", file, "text/csv")}
+            f"{product.url}/predictions",
+            files={"file": ("telco.csv", file, "text/csv")},
+            headers={"Origin": product.url},
         )
     assert page.status_code == 200, page.text
     prediction_id = page.url.rsplit("/", 1)[-1]
