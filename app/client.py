@@ -266,7 +266,7 @@ class _Retries(Retry):
         if asked_s:
             self._tell(f"{what}; trying again in {asked_s:.0f} s, as it asks")
         elif len(self.history) == 2:  # the first repetition comes at once
-            self._tell(f"{what}; trying on")
+            self._tell(f"{what}; still trying")
         super().sleep(response)
 
 

@@ -308,7 +308,7 @@ def test_a_service_that_restarts_is_waited_for(front, source, cloud, tmp_path):
     with serving(front, port):
         printed, _ = process.communicate(timeout=WAIT_S)
 
-    assert told == f"{url} does not answer: Connection refused; trying on\n"
+    assert told == f"{url} does not answer: Connection refused; still trying\n"
     assert process.returncode == 0
     assert "2 customers scored by m1" in printed
 
@@ -379,6 +379,16 @@ def test_all_that_a_refusal_says_is_printed(front, url, source):
         "  missing: tenure (the file has “Tenure (months)”)",
         "  missing: Contract",
     ]
+
+
+def test_missing_columns_that_the_sentence_names_are_not_listed_again(front, url, source):
+    problem = {"detail": "1 column is missing: tenure.", "missing": [{"column": "tenure"}]}
+    as_problem = {"Content_Type": "application/problem+json"}
+    front.steps += [answers(json.dumps(problem), 422, **as_problem)]
+
+    ended = call(source, "--url", url)
+
+    assert ended.stderr == "retainwise submit: 1 column is missing: tenure.\n"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -456,7 +466,7 @@ def test_an_address_where_nothing_listens_is_said(source, monkeypatch):
 
     assert ended.exit_code == 1
     assert ended.stderr.splitlines() == [
-        f"{url} does not answer: Connection refused; trying on",
+        f"{url} does not answer: Connection refused; still trying",
         f"retainwise submit: {url} does not answer: Connection refused. "
         "Is RetainWise running there?",
     ]
