@@ -90,10 +90,14 @@ class CustomerFile:
         )
         self._records = self._read_records()
         self.header = tuple(name.strip() for name in next(self._records, ()))
-        self._check_header()
+        self._check_header_is_there()
         self.called = _called([*needed, *optional], self.header, matches or {})
         """For each needed or optional column that is there, what the file calls it."""
-        if missing := [name for name in needed if name not in self.called]:
+        missing = [name for name in needed if name not in self.called]
+        # Without any of them it is no header: that its names repeat says nothing.
+        if not missing or self.called:
+            self._check_names_differ()
+        if missing:
             raise _missing_columns(missing, self.header, set(self.called.values()))
         first = next(self._records, None)
         if first is None:
@@ -200,7 +204,7 @@ class CustomerFile:
                 return
             self._lines.extend(lines(text))
 
-    def _check_header(self) -> None:
+    def _check_header_is_there(self) -> None:
         if not any(self.header):
             raise bad_file(
                 "empty-file", "The file is empty.", "Upload a header and a row per customer."
@@ -211,6 +215,8 @@ class CustomerFile:
                 f"The header has {len(self.header):,} columns; {MOST_COLUMNS:,} is the most.",
                 "Leave out the columns that the model does not ask for.",
             )
+
+    def _check_names_differ(self) -> None:
         repeated = [name for name, n in Counter(filter(None, self.header)).items() if n > 1]
         if repeated:
             raise bad_file(

@@ -120,6 +120,8 @@ class FileText:
             self.encoding = _UTF16
             yield from self._decode(codecs.getincrementaldecoder(codec)(), head)
             return
+        if (nul := head.find(0)) >= 0:  # before it is called text in the wrong encoding
+            raise _not_text(_line_ends(head[:nul].decode("latin-1")) + 1)
         yield from self._ascii_then_decode(head.removeprefix(codecs.BOM_UTF8))
 
     def _ascii_then_decode(self, head: bytes) -> Iterator[str]:

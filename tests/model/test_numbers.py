@@ -1,4 +1,4 @@
-"""Numbers as people and spreadsheets write them: read right or refused, never a thousand times off."""
+"""Numbers as people write them: read right, or refused, never a thousand times off."""
 
 import math
 
