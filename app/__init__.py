@@ -31,6 +31,7 @@ def create_app(
         api,
         filters,
         health,
+        live,
         pages,
         problems,
         rate_limit,
@@ -38,6 +39,7 @@ def create_app(
         security,
         static_files,
         upload_page,
+        words,
     )
     from app.services import SERVICES, Services
 
@@ -52,8 +54,11 @@ def create_app(
     problems.init_app(app)
     static_files.init_app(app)
     filters.init_app(app)
+    words.init_app(app)
+    live.init_app(app)
     health.init_app(app)
     app.register_blueprint(api.bp)
     app.register_blueprint(pages.bp)
+    app.register_blueprint(live.bp)
     app.register_blueprint(upload_page.bp)
     return app

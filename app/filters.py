@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from markupsafe import Markup
 
+from predictions.record import utc_now
+
 NOTHING = "–"
 _NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
 
@@ -21,12 +23,14 @@ def init_app(app: Flask) -> None:
         money,
         size,
         moment,
+        elapsed,
         duration,
         prose,
     )
     for function in filters:
         app.add_template_filter(function)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(lambda: {"now": utc_now()})
 
 
 def count(value: float | None) -> str:
@@ -34,9 +38,9 @@ def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}"
 
 
-def percent(fraction: float | None) -> str:
+def percent(fraction: float | None, digits: int = 1) -> str:
     """Write a fraction of one: 0.265 as 26.5 %."""
-    return NOTHING if fraction is None else f"{fraction:.1%}".replace("%", f"{_NBSP}%")
+    return NOTHING if fraction is None else f"{fraction:.{digits}%}".replace("%", f"{_NBSP}%")
 
 
 def money(value: float | None) -> str:
@@ -55,14 +59,28 @@ def size(value_bytes: int) -> str:
     return f"{value_bytes / 1024**2:,.1f}".removesuffix(".0") + f"{_NBSP}MB"
 
 
-def moment(value: datetime | None) -> str:
-    """Write a time in UTC, with the exact one on hover."""
+def moment(value: datetime | None, how: str = "") -> str:
+    """Write a time in UTC, to the second on hover; `app.js` puts it into the reader's zone.
+
+    how: `ago` in a list, where app.js says how long ago it was.
+    """
     if value is None:
         return NOTHING
     utc = value.astimezone(UTC)
-    iso = utc.isoformat(timespec="seconds").replace("+00:00", "Z")
-    shown = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(iso, shown)
+    day = f"{utc.day} {utc:%b %Y}"
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
+        f"{day}, {utc:%H:%M:%S} UTC",
+        Markup(' class="{}"').format(how) if how else "",
+        f"{day}, {utc:%H:%M} UTC",
+    )
+
+
+def elapsed(since: datetime, now: datetime) -> str:
+    """Write how long something has taken so far; app.js keeps counting."""
+    return Markup('<time data-since="{}">{}</time>').format(
+        f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", duration(now - since)
+    )
 
 
 def duration(value: timedelta) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app import actions
+from app import actions, live
 from app.services import services
-from predictions.record import UNFINISHED, Status, utc_now
+from predictions.record import UNFINISHED, Status
 
 bp = Blueprint("pages", __name__)
 
@@ -27,7 +27,8 @@ def index() -> ResponseReturnValue:
         page=page,
         statuses=tuple(Status),
         chosen=request.args.get("status"),
-        is_first=not request.args.get("cursor"),
+        cursor=request.args.get("cursor"),
+        shape=live.shape_of(page.predictions),
         is_live=any(prediction.status in UNFINISHED for prediction in page.predictions),
     )
 
@@ -41,7 +42,7 @@ def show(prediction_id: str) -> ResponseReturnValue:
         "prediction.html",
         prediction=prediction,
         summary_file=services().files.read_summary(prediction) if is_completed else None,
-        now=utc_now(),
+        shape=live.shape_of((prediction,)),
         is_live=prediction.status in UNFINISHED,
     )
 

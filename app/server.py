@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+if TYPE_CHECKING:
+    from gunicorn.workers.gthread import ThreadWorker
+
+THREADS = 32
+"""Requests at a time. Each may be an upload, which holds some 20 MB: all together fit a task."""
+IS_STOPPING = "retainwise.is_stopping"
+"""The application's extension that says whether the server waits for its last requests to end."""
+
 # More of the service is more tasks: a second process would double the memory of each.
 _WORKERS = 1
-# Requests at a time: each may be a transfer, which holds several megabytes of its file.
-_THREADS = 8
 # Below ECS's 120 s between SIGTERM and SIGKILL, with time to log the end.
 _GRACEFUL_S = 100
 # Longer than the load balancer keeps an idle connection (60 s), or it sends into a closed one.
@@ -37,12 +44,13 @@ class Server(BaseApplication):
         self._options = {
             "bind": bind,
             "workers": _WORKERS,
-            "threads": _THREADS,
+            "threads": THREADS,
             "worker_class": "gthread",
             "graceful_timeout": _GRACEFUL_S,
             "keepalive": _KEEPALIVE_S,
             "logger_class": _ToRootLogger,
             "control_socket_disable": True,
+            "post_worker_init": self._started,
         }
         # The heartbeat is a file: on a disk that hangs it would look like a hung worker.
         if _IN_MEMORY.is_dir():
@@ -53,6 +61,9 @@ class Server(BaseApplication):
         """Give gunicorn its options; it reads no file and no command line."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
+
+    def _started(self, worker: ThreadWorker) -> None:
+        self._app.extensions[IS_STOPPING] = lambda: not worker.alive
 
     def load(self) -> Flask:
         """Return the application."""

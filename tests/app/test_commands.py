@@ -3,127 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import queue
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from app.commands import web
+from product import ROOT
+from web_process import COMMAND, WAIT_S, Server, environment, serving
 
-COMMAND = [sys.executable, "-c", "from app.commands import web; web()"]
-ENVIRONMENT = {
-    "RETAINWISE_ENV": "test",
-    "IDENTITY_PROVIDER": "demo",
-    "PREDICTIONS_QUEUE_URL": "http://127.0.0.1:1/queue",
-    "PREDICTIONS_TABLE": "t",
-    "UPLOADS_BUCKET": "u",
-    "RESULTS_BUCKET": "r",
-    "MODEL_DIR": str(Path(__file__).parents[2] / "model/artifacts/telco"),
-    "MAX_UPLOAD_BYTES": "4000000",
-    "AWS_REGION": "eu-central-1",
-    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_CONFIG_FILE": os.devnull,
-}
-WAIT_S = 30
-
-
-class Server:
-    """A running service, and the lines that it logs."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: queue.Queue[str] = queue.Queue()
-        self.reader = threading.Thread(target=self._read)
-        self.reader.start()
-        listening = self.wait_for("Listening at: ")["event"]
-        self.port = int(listening.split(" (")[0].rpartition(":")[2])
-        self.wait_for("Booting worker")
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            self.lines.put(line)
-
-    def wait_for(self, event: str) -> dict[str, object]:
-        while True:
-            line = json.loads(self.lines.get(timeout=WAIT_S))
-            if str(line["event"]).startswith(event):
-                return line
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
-
-
-def environment(**more: str | None) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    given = inherited | ENVIRONMENT | more
-    return {name: value for name, value in given.items() if value is not None}
-
-
-class TakesAnything(BaseHTTPRequestHandler):
-    """DynamoDB as far as an upload that is refused needs it: every write is fine."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_args):
-        pass
-
-
-@contextmanager
-def table() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), TakesAnything) as stub:
-        stub.daemon_threads = True
-        thread = threading.Thread(target=stub.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{stub.server_port}"
-        finally:
-            stub.shutdown()
-            thread.join(WAIT_S)
-
-
-@contextmanager
-def serving() -> Iterator[Server]:
-    with table() as table_url, process_at(table_url) as server:
-        yield server
-
-
-@contextmanager
-def process_at(table_url: str) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [*COMMAND, "--bind", "127.0.0.1:0"],
-        env=environment(AWS_ENDPOINT_URL_DYNAMODB=table_url),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    server = None
-    try:
-        server = Server(process)
-        yield server
-    finally:
-        process.terminate()
-        process.wait(WAIT_S)
-        if server:
-            server.reader.join(WAIT_S)
-        process.stdout.close()
+HEADER = (ROOT / "model/data/telco.csv").read_bytes().partition(b"\n")[0] + b"\n"
+"""Of a file that can be scored: what is wrong with the names of columns is told at once."""
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +54,7 @@ def test_a_request_is_one_line_in_the_log(server):
     assert (line["service"], line["route"], line["status"]) == ("web", "/healthz", 200)
 
 
-@pytest.mark.parametrize("sent", [b"", b"a,b\n1,", b"a,b\n" + b"1,2\n" * 500_000])
+@pytest.mark.parametrize("sent", [b"", HEADER + b"1,", HEADER + b"1,2\n" * 500_000])
 def test_a_sender_that_stops_early_is_told(server, sent):
     with server.connect() as connection:
         connection.sendall(upload_head(3_000_000) + sent)
@@ -173,7 +67,7 @@ def test_a_sender_that_stops_early_is_told(server, sent):
 def test_a_browser_that_sends_too_much_gets_to_see_why(server, chunked):
     # A browser reads no answer before it has sent all; a closed connection is all it would show.
     size = 7_000_000
-    piece = b"1,2,3,45\n" * 100_000
+    piece = HEADER + b"1,2,3,45\n" * 100_000
     with server.connect() as connection:
         connection.sendall(upload_head(None if chunked else size))
         for _ in range(size // len(piece)):

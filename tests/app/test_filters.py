@@ -44,5 +44,19 @@ def test_a_value_reads(filter_, value, shown):
 def test_a_moment_has_the_exact_one_on_hover():
     shown = filters.moment(datetime(2026, 8, 1, 14, 3, 9, tzinfo=UTC))
 
-    assert 'title="2026-08-01T14:03:09Z"' in shown
+    assert 'datetime="2026-08-01T14:03:09Z"' in shown
+    assert 'title="1 Aug 2026, 14:03:09 UTC"' in shown
     assert ">1 Aug 2026, 14:03 UTC<" in shown
+
+
+def test_a_moment_can_be_told_as_an_age():
+    assert ' class="ago">' in filters.moment(datetime(2026, 8, 1, tzinfo=UTC), "ago")
+
+
+def test_what_is_under_way_says_since_when():
+    since = datetime(2026, 8, 1, 14, 3, 9, tzinfo=UTC)
+
+    shown = filters.elapsed(since, since + timedelta(seconds=200))
+
+    assert 'data-since="2026-08-01T14:03:09Z"' in shown
+    assert ">3\N{NO-BREAK SPACE}min 20\N{NO-BREAK SPACE}s<" in shown

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
-from app import pages
-from finished import CONTENT, RESULT, brought_to
+import pytest
+
+import app as web
+from app import filters
+from finished import AT_RISK, CONTENT, FAILURE, RESULT, SUMMARY, brought_to
 from page_text import text_of
-from predictions.record import Status
+from predictions.files import SummaryFile
+from predictions.record import FileFacts, Page, ResultFile, RowError, RowErrorCount, Status
+from predictions.store import Store
+from predictions.sweeper import ATTEMPTS_USED_UP, claim_of
 
 REFRESH = 'http-equiv="refresh"'
 
@@ -56,7 +63,7 @@ def test_filter_and_page_are_in_the_address(client, cloud):
     assert (page.count("customers.csv"), second.count("customers.csv")) == (25, 1)
     assert "Newest" in second
     assert 'rel="next"' not in second
-    assert "No prediction is failed now." in client.get("/predictions?status=FAILED").text
+    assert "No failed predictions" in client.get("/predictions?status=FAILED").text
 
 
 def test_a_question_the_list_does_not_know_is_a_page_too(client):
@@ -87,7 +94,7 @@ def test_the_wait_is_counted_from_the_queueing_not_from_a_resend(client, cloud, 
     monkeypatch.setattr("predictions.store.utc_now", lambda: later)
     assert cloud.store.take_resend(queued)
     assert cloud.store.get("demo", queued.id).updated_at == later
-    monkeypatch.setattr(pages, "utc_now", lambda: queued.queued_at + timedelta(minutes=5))
+    monkeypatch.setattr(filters, "utc_now", lambda: queued.queued_at + timedelta(minutes=5))
 
     assert "5 min 0 s so far" in text_of(client.get(f"/predictions/{queued.id}"))
 
@@ -98,7 +105,7 @@ def test_progress_is_shown_and_followed(client, cloud, tmp_path):
     page = client.get(f"/predictions/{prediction.id}")
 
     assert "1 rows scored" in text_of(page)
-    assert "50.0 % of the file" in text_of(page)
+    assert "50 % of the file" in text_of(page)
     assert REFRESH in page.text
 
 
@@ -149,3 +156,124 @@ def test_every_title_names_its_page(client, cloud, tmp_path):
     titles = [re.search("<title>(.*) · RetainWise</title>", client.get(p).text)[1] for p in paths]
 
     assert len(set(titles)) == len(paths)
+
+
+TEXT_IN_TENURE = RowErrorCount(kind="not-a-number", column="tenure", rows=1234, first_row=48)
+SHORT_ROWS = RowErrorCount(kind="cell-count", column=None, rows=1, first_row=60)
+LISTED = (
+    RowError(row=48, column="tenure", kind="not-a-number", text="<b>n/a", message="tenure: …"),
+    RowError(row=60, column=None, kind="cell-count", text=None, message="the row has 3 cells"),
+)
+FACTS = FileFacts(
+    rows=2,
+    columns=20,
+    encoding="Windows-1252",
+    delimiter=";",
+    matches={"MonthlyCharges": "<Monthly fee>"},
+)
+
+
+def completed_with_errors(cloud):
+    """A prediction some of whose rows have no score."""
+    queued = cloud.submit(CONTENT)
+    claim = claim_of(cloud.store.claim("demo", queued.id, 1, "worker-1"))
+    summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
+    summary_file = SummaryFile(
+        prediction=queued.id,
+        model="m1",
+        rows=2000,
+        rows_failed=1235,
+        summary=summary,
+        customers_at_risk=(AT_RISK,),
+        row_errors=LISTED,
+    )
+    key = f"results/demo/{queued.id}/1/summary.json"
+    cloud.s3.put_object(
+        Bucket=cloud.results_bucket, Key=key, Body=summary_file.model_dump_json().encode()
+    )
+    result = ResultFile(key="k", summary_key=key, rows=2000, rows_failed=1235, model="m1")
+    return cloud.store.complete(claim, result, summary)
+
+
+def test_rows_without_a_score_are_told_by_kind_and_listed(client, cloud):
+    page = client.get(f"/predictions/{completed_with_errors(cloud).id}")
+
+    told = text_of(page)
+    assert "1,235 rows have no score" in told
+    sentence = "<code>tenure</code> is not a number in 1,234 rows (first: row 48, “&lt;b&gt;n/a”)."
+    assert sentence in page.text
+    assert "1 row (row 60): not as many cells as the header." in told
+    assert "48 tenure &lt;b&gt;n/a 60 – the row has 3 cells" in told
+    assert "The first 2 of 1,235 rows" in told
+
+
+def test_the_facts_say_how_the_file_was_read(client, cloud, monkeypatch):
+    queued = cloud.submit(CONTENT)
+    known = queued.model_copy(
+        update={
+            "input": queued.input.model_copy(update={"facts": FACTS}),
+            "submitted_by": "ana@example.com",
+        }
+    )
+    monkeypatch.setattr(Store, "get", lambda *_: known)
+    monkeypatch.setattr(Store, "page", lambda *_, **__: Page(predictions=(known,)))
+
+    told = text_of(client.get(f"/predictions/{queued.id}"))
+    listed = text_of(client.get("/predictions"))
+
+    assert "Windows-1252, semicolon between the columns" in told
+    assert "MonthlyCharges read from “&lt;Monthly fee&gt;”" in told
+    assert "Uploaded by ana@example.com" in told
+    assert "2 rows to score." in told
+    assert "customers.csv 2 –" in listed
+    assert "ana@example.com" in listed
+
+
+@pytest.mark.parametrize(
+    ("failure", "first", "second"),
+    [(FAILURE, "Upload another file", "Retry"), (ATTEMPTS_USED_UP, "Retry", "Upload another file")],
+)
+def test_what_helps_comes_first(client, cloud, failure, first, second):
+    queued = cloud.submit(CONTENT)
+    cloud.store.fail(claim_of(cloud.store.claim("demo", queued.id, 1, "worker-1")), failure)
+
+    page = client.get(f"/predictions/{queued.id}").text
+
+    assert re.search(rf'class="button"[^>]*>{first}<', page)
+    assert re.search(rf'class="button secondary"[^>]*>{second}<', page)
+
+
+@pytest.mark.parametrize("page", ["/predictions", "/predictions/{id}"])
+def test_a_browser_without_scripts_reloads_what_is_unfinished(client, cloud, page):
+    page = client.get(page.format(id=cloud.submit(CONTENT).id)).text
+
+    assert re.search(f'<noscript><meta {REFRESH} content="3"></noscript>', page)
+
+
+def test_no_page_has_a_script_or_a_style_in_it(client, cloud, tmp_path):
+    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+    pages += [f"/predictions/{brought_to(status, cloud, tmp_path).id}" for status in Status]
+
+    for page in pages:
+        text = client.get(page).text
+        assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=", text) == [], page
+
+
+HEAVIEST_BYTES = 100_000
+
+
+def test_a_page_and_all_it_needs_is_light(client, cloud, tmp_path):
+    failed = completed_with_errors(cloud)
+    for _ in range(25):
+        one = brought_to(Status.COMPLETED, cloud, tmp_path, name="customers-of-may-2026.csv")
+    queued = cloud.submit(CONTENT)
+    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+    pages += [f"/predictions/{prediction.id}" for prediction in (one, failed, queued)]
+
+    for page in pages:
+        answer = client.get(page)
+        linked = set(re.findall(r'(?:src|href)="/(static/[^"?]+\.(?:js|css|svg))', answer.text))
+        assert len(linked) >= 3, page
+        files = [Path(web.__file__).parent / path for path in linked]
+        weight = len(answer.data) + sum(file.stat().st_size for file in files)
+        assert weight <= HEAVIEST_BYTES, page

@@ -12,7 +12,7 @@ import app
 
 VENDOR = Path(app.__file__).parent / "static" / "vendor"
 LINE = re.compile(
-    r"^\| (?P<name>[^|]+) \| (?P<version>[\d.]+) \| `(?P<file>[^`]+)` \| `(?P<sha256>[0-9a-f]{64})` "
+    r"^\| [^|]+ \| (?P<version>[\d.]+) \| `(?P<file>[^`]+)` \| `(?P<sha256>[0-9a-f]{64})` "
     r"\| \[[\w-]+\]\((?P<licence>[^)]+)\) \| [^|]+ \|$",
     re.MULTILINE,
 )
