@@ -13,21 +13,19 @@ from difflib import SequenceMatcher
 from operator import itemgetter
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from app.answers import LONGEST_HEADER, HeaderName
 from app.problems import Problem
 from predictions.errors import MissingColumns
 from predictions.schema import CustomerSchema
 
 MOST_NAMES = 100
-LONGEST_NAME = 200
-"""Characters. A header with a longer name holds something else than a name."""
 MOST_CHOICES = 50
 """Each lists all names. Who misses more has another kind of file, or matches the others next."""
 
 _FIELD = "column:"
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
-_NAMES = TypeAdapter(Annotated[list[_Name], Field(min_length=1, max_length=MOST_NAMES)])
+_NAMES = TypeAdapter(Annotated[list[HeaderName], Field(min_length=1, max_length=MOST_NAMES)])
 _ALIKE = 0.65  # of the letters; MonthlyCharges and “Monthly fee” have 0.67
 
 
@@ -151,7 +149,7 @@ def _unused(
     unused = [
         name
         for name in error.header
-        if name and len(name) <= LONGEST_NAME and name not in known | matched
+        if name and len(name) <= LONGEST_HEADER and name not in known | matched
     ]
     # Of more than can be offered, those that look like a missing column come along.
     nearest = {column.nearest for column in error.missing}

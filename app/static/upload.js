@@ -40,7 +40,7 @@ function unreadable(file) {
 function notTaken(request) {
   const wait = Number(request.getResponseHeader("Retry-After"));
   const when = `The file is still chosen: try again ${wait ? `in ${wait}${NBSP}s` : "in a moment"}.`;
-  if (request.status === 413) return tooLarge(input.files[0]);
+  if (request.status === 413) return ["The file is too large", "Split it and send the parts."];
   if (request.status === 429) return ["There are too many uploads", when];
   if (request.status >= 500) return ["The service cannot take the file for the moment", when];
   return ["The file was not taken", `The service answered with status ${request.status}. ${when}`];

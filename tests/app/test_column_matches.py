@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from app.column_matches import LONGEST_NAME, MOST_NAMES, chosen, merged, offered
+from app.answers import LONGEST_HEADER
+from app.column_matches import MOST_NAMES, chosen, merged, offered
 from app.problems import Problem
 from predictions.errors import MissingColumn, MissingColumns
 from predictions.record import Failure
@@ -80,7 +81,7 @@ def test_what_the_file_uses_already_is_not_offered():
 
 
 def test_of_very_many_names_some_are_offered_the_likely_ones_among_them():
-    header = ["y" * (LONGEST_NAME + 1), *(f"x{place}" for place in range(1_000)), "Tenure"]
+    header = ["y" * (LONGEST_HEADER + 1), *(f"x{place}" for place in range(1_000)), "Tenure"]
     failure = Failure(code="missing-columns", message="", hint="")
     error = MissingColumns(failure, (MissingColumn("tenure", "Tenure"),), tuple(header))
 

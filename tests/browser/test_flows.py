@@ -10,9 +10,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from product import ROOT, TELCO
+from product import TELCO
 
-SAMPLE = ROOT / "app" / "static" / "sample.csv"
 CHOOSE = re.compile("CSV file")
 PREDICT = re.compile("Predict")
 
@@ -21,6 +20,14 @@ PREDICT = re.compile("Predict")
 def open_page(page, product):
     """Give a function that opens an address of the product."""
     return lambda path: page.goto(product.url + path)
+
+
+@pytest.fixture(scope="module")
+def sample(product, tmp_path_factory):
+    """Keep the sample file that the upload page offers."""
+    path = tmp_path_factory.mktemp("sample") / "sample.csv"
+    path.write_bytes(product.http.get(f"{product.url}/predictions/sample.csv").content)
+    return path
 
 
 def upload(page, *files):
@@ -50,13 +57,13 @@ def test_from_upload_to_download(page, open_page, product):
     assert result.text.count("\r\n") == 7044
 
 
-def test_a_refused_file_says_why_and_the_next_try_works(page, open_page, watch):
+def test_a_refused_file_says_why_and_the_next_try_works(page, open_page, sample, watch):
     watch.refusals.add(422)
     open_page("/predictions/new")
     upload(page, {"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
     expect(page.get_by_role("alert")).to_contain_text("The file is empty")
 
-    upload(page, SAMPLE)
+    upload(page, sample)
     expect(page.get_by_role("heading", name="sample.csv")).to_be_visible()
     expect_completed(page)
 
@@ -72,8 +79,10 @@ def test_a_failed_prediction_and_its_retry(page, open_page, joined):
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_delete_asks_names_what_is_lost_and_can_be_declined(page, open_page, product, watch):
-    prediction_id = product.upload(SAMPLE, name="july.csv")
+def test_a_delete_asks_names_what_is_lost_and_can_be_declined(
+    page, open_page, product, sample, watch
+):
+    prediction_id = product.upload(sample, name="july.csv")
     product.wait_until(prediction_id, "COMPLETED")
     open_page("/predictions")
     page.get_by_role("link", name="july.csv").click()
