@@ -11,9 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from product import TELCO
-
-CHOOSE = re.compile("CSV file")
-PREDICT = re.compile("Predict")
+from scenes import csv_file, upload
 
 
 @pytest.fixture
@@ -28,12 +26,6 @@ def sample(product, tmp_path_factory):
     path = tmp_path_factory.mktemp("sample") / "sample.csv"
     path.write_bytes(product.http.get(f"{product.url}/predictions/sample.csv").content)
     return path
-
-
-def upload(page, *files):
-    """Choose a file on the upload page, and send it."""
-    page.get_by_label(CHOOSE).set_input_files(*files)
-    page.get_by_role("button", name=PREDICT).click()
 
 
 def expect_completed(page):
@@ -60,7 +52,7 @@ def test_from_upload_to_download(page, open_page, product):
 def test_a_refused_file_says_why_and_the_next_try_works(page, open_page, sample, watch):
     watch.refusals.add(422)
     open_page("/predictions/new")
-    upload(page, {"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
+    upload(page, csv_file("empty.csv", ""))
     expect(page.get_by_role("alert")).to_contain_text("The file is empty")
 
     upload(page, sample)

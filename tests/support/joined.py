@@ -6,10 +6,13 @@ import boto3
 
 from memory_cloud import TRACEPARENT
 from predictions.files import Files
-from predictions.record import InputFile, Prediction, new_id
+from predictions.record import FileFacts, InputFile, Prediction, new_id
 from predictions.store import Store
+from predictions.sweeper import claim_of
 from predictions.work_queue import WorkQueue
 from product import TELCO, Product
+
+_FACTS = FileFacts(rows=7043, columns=21, encoding="UTF-8", delimiter=",")  # of the Telco file
 
 
 class Joined:
@@ -61,9 +64,20 @@ class Joined:
             ExpressionAttributeValues={":version": restored.version_id},
         )
 
+    def processing(self, name: str) -> Prediction:
+        """Leave a prediction half done, as if another worker had it: for a lease, nothing moves."""
+        prediction_id = new_id()
+        uploaded = self._put_telco(prediction_id, name)
+        store = Store(self._table, resend_after_s=3600)
+        queued = store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
+        claimed = store.claim("demo", prediction_id, queued.attempt, owner="another-worker")
+        store.renew(claim_of(claimed), rows_done=4096, fraction_done=0.58)
+        return claimed
+
     def send(self, body: str) -> None:
         self.sqs.send_message(QueueUrl=self.env["PREDICTIONS_QUEUE_URL"], MessageBody=body)
 
     def _put_telco(self, prediction_id: str, name: str) -> InputFile:
         with TELCO.open("rb") as file:
-            return self.files.put_upload("demo", prediction_id, file, name=name)
+            uploaded = self.files.put_upload("demo", prediction_id, file, name=name)
+        return uploaded.model_copy(update={"facts": _FACTS})

@@ -1,38 +1,43 @@
-"""Makes the README's picture from the running product: `make screenshot`."""
+"""Makes the pictures in docs/images from the running product: `make screenshot`."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from product import ROOT, TELCO, Product
+import browser as chromium
+from joined import Joined
+from product import ROOT, Product
+from scenes import LOOKS, PICTURED, Stage
 
-PICTURE = ROOT / "docs" / "images" / "prediction.png"
-SIZE = "1180,1080"
+PICTURES = ROOT / "docs" / "images"
+MOST_PIXELS = 1600
+"""A picture's greatest height: a page with a long table tells nothing more further down."""
 
 
 def main() -> None:
-    """Upload the Telco file and take a picture of its page."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        sys.exit("no Chromium on this machine: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, Product(Path(folder) / "local") as product:
-        prediction_id = product.upload(TELCO, name="telco.csv")
-        product.wait_until(prediction_id, "COMPLETED")
-        PICTURE.parent.mkdir(exist_ok=True)
-        subprocess.run(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync"),
-                *("--no-first-run", "--disable-background-networking", "--hide-scrollbars"),
-                *(f"--user-data-dir={folder}/browser", f"--window-size={SIZE}"),
-                *(f"--screenshot={PICTURE}", f"{product.url}/predictions/{prediction_id}"),
-            ],
-            check=True,
-            capture_output=True,
-        )
+    """Show each scene in each look, and take its picture."""
+    path = chromium.find()
+    if path is None:
+        sys.exit("no Chromium on this machine: `make browser` says why")
+    PICTURES.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Product(Path(folder) / "local") as product,
+        chromium.running(path) as browser,
+    ):
+        stage = Stage(product, Joined(product))
+        for name, scene in PICTURED.items():
+            page = browser.new_page()
+            scene(stage, page)
+            for look in LOOKS:
+                look.at(page)
+                picture = PICTURES / f"{name}{look.suffix}.png"
+                height = page.evaluate("document.documentElement.scrollHeight")
+                shown = {"x": 0, "y": 0, "width": look.width, "height": min(height, MOST_PIXELS)}
+                page.screenshot(path=picture, full_page=True, clip=shown, animations="disabled")
+            page.close()
 
 
 if __name__ == "__main__":
