@@ -85,8 +85,8 @@ class FileText:
         rest = ""
         for piece in self._all_pieces():
             text = rest + piece
-            # A \r at the very end may be the first half of a \r\n.
-            end = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1)) + 1
+            # A \r\n that is cut in two leaves a \n: a line with nothing on it, which is no row.
+            end = max(text.rfind("\n"), text.rfind("\r")) + 1
             if end:
                 yield text[:end]
             rest = text[end:]

@@ -3,11 +3,13 @@
 import io
 import itertools
 import tracemalloc
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predictions import file_text
 from predictions.customer_file import CustomerFile
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
 from predictions.file_check import FileCheck
@@ -133,6 +135,13 @@ def test_a_fault_at_the_end_keeps_the_last_bytes_back():
     assert 0 < sum(map(len, passed)) < len(content)
 
 
+def test_a_long_cell_far_behind_the_head_is_found_with_its_row():
+    rows = "C1,2,x,3\n" * 20_000
+    failure = refusal(HEADER + rows + "C2," + "y" * 140_000 + ",x,3\n" + rows, 262_144).failure
+
+    assert (failure.code, failure.row) == ("cell-too-long", 20_001)
+
+
 def test_the_stream_refuses_at_once_what_the_head_tells():
     with pytest.raises(MissingColumns):
         FileCheck([b"a,b\n1,2\n"], SCHEMA, {}).stream()
@@ -155,7 +164,9 @@ def test_counting_finds_what_reading_finds(rows, ends, size):
 
     def outcome(run):
         try:
-            return run(CustomerFile(cut(content, size), SCHEMA.needed_columns))
+            # Else all of a small file is its head.
+            with mock.patch.object(file_text, "HEAD", len(HEADER)):
+                return run(CustomerFile(cut(content, size), SCHEMA.needed_columns))
         except BadCustomerFile as exc:
             return exc.failure
 
