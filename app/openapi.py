@@ -60,7 +60,10 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "RetainWise",
             "version": version("retainwise"),
-            "description": "Upload a file of customers; get back who is likely to leave, and why.",
+            "description": (
+                "Upload a file of customers; get back who is likely to leave, and why. An account "
+                "may make so many calls and uploads a minute; each web task counts for itself."
+            ),
         },
         "paths": _paths(),
         "components": {"schemas": schemas["$defs"]},

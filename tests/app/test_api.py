@@ -107,8 +107,8 @@ def test_pages_follow_one_another(client, cloud):
 
 
 def test_the_link_leads_to_the_next_page_of_the_same_list(client, cloud, tmp_path):
-    made = [brought_to(Status.FAILED, cloud, tmp_path).id for _ in range(3)]
     brought_to(Status.QUEUED, cloud, tmp_path)
+    made = [brought_to(Status.FAILED, cloud, tmp_path).id for _ in range(3)]
 
     first = client.get("/api/predictions?status=FAILED&limit=2")
     following, _, relation = first.headers["Link"].partition("; ")
