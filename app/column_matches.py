@@ -6,11 +6,8 @@ as JSON in the form: as plain fields their line ends would change on the way.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from operator import itemgetter
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -18,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from app.answers import LONGEST_HEADER, HeaderName
 from app.problems import Problem
 from predictions.errors import MissingColumns
+from predictions.likeness import most_alike
 from predictions.schema import CustomerSchema
 
 MOST_NAMES = 100
@@ -26,7 +24,6 @@ MOST_CHOICES = 50
 
 _FIELD = "column:"
 _NAMES = TypeAdapter(Annotated[list[HeaderName], Field(min_length=1, max_length=MOST_NAMES)])
-_ALIKE = 0.65  # of the letters; MonthlyCharges and “Monthly fee” have 0.67
 
 
 @dataclass(frozen=True)
@@ -72,13 +69,15 @@ def offered(
     names = _unused(error, schema, remembered)
     if not names:
         return None
-    columns = [column.name for column in error.missing[:MOST_CHOICES]]
+    proposed = {column.name: column.nearest for column in error.missing[:MOST_CHOICES]}
     called = {schema.id_column, remembered.get(schema.id_column or "")}
     if schema.id_column is not None and called.isdisjoint(error.header):
-        columns.insert(0, schema.id_column)
-    proposed = _proposed(columns, names)
+        free = [name for name in names if name not in proposed.values()]
+        alike = most_alike([schema.id_column], free).get(schema.id_column)
+        proposed = {schema.id_column: alike, **proposed}
     choices = (
-        Choice(column, column != schema.id_column, proposed.get(column)) for column in columns
+        Choice(column, column != schema.id_column, name if name in names else None)
+        for column, name in proposed.items()
     )
     return Matching(names, tuple(choices))
 
@@ -118,27 +117,6 @@ def merged(remembered: Mapping[str, str], new: Mapping[str, str]) -> dict[str, s
     """Add new matches to the remembered ones; a name stands for the column it was last given to."""
     kept = {column: name for column, name in remembered.items() if name not in new.values()}
     return kept | dict(new)
-
-
-def _proposed(columns: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    """Give each column the name most like its own, the most alike first and each name once."""
-    pairs = []
-    for column in columns:
-        matcher = SequenceMatcher(b=_plain(column), autojunk=False)
-        for name in names:
-            matcher.set_seq1(_plain(name))
-            # The cheap upper bounds spare most of the exact ratios.
-            if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= _ALIKE:
-                pairs.append((matcher.ratio(), column, name))
-    proposed: dict[str, str] = {}
-    for likeness, column, name in sorted(pairs, key=itemgetter(0), reverse=True):
-        if likeness >= _ALIKE and column not in proposed and name not in proposed.values():
-            proposed[column] = name
-    return proposed
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def _unused(

@@ -29,6 +29,8 @@ from app.services import services
 from app.submission import submit, traceparent_of
 from app.uploads import incoming
 from predictions.errors import BadCustomerFile, MissingColumns
+from predictions.file_check import check_head
+from predictions.file_text import HEAD
 
 bp = Blueprint("upload", __name__)
 
@@ -45,14 +47,25 @@ def create() -> ResponseReturnValue:
     try:
         with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
             prediction = submit(upload, traceparent=traceparent_of(request))
-    except MissingColumns as error:
-        remembered = services().store.column_matches(current_account())
-        return _refusal(problems.of_file(error), offered(error, services().schema, remembered))
     except BadCustomerFile as error:
-        return _refusal(problems.of_file(error))
+        return _refusal_of(error)
     except Problem as problem:
         return _refusal(problem)
     return redirect(url_for("pages.show", prediction_id=prediction.id), 303)
+
+
+@bp.post("/predictions/head")
+def check() -> ResponseReturnValue:
+    """Refuse a large file by its head, which the script sends first: 204, or what `create` says.
+
+    A browser hears no answer before it has sent the whole file.
+    """
+    matches = services().store.column_matches(current_account())
+    try:
+        check_head(request.stream.read(HEAD), services().schema, matches)
+    except BadCustomerFile as error:
+        return _refusal_of(error)
+    return "", 204
 
 
 @bp.get("/predictions/sample.csv")
@@ -99,6 +112,14 @@ def remove() -> ResponseReturnValue:
     return redirect(url_for("upload.columns"), 303)
 
 
+def _refusal_of(error: BadCustomerFile) -> Response:
+    matching = None
+    if isinstance(error, MissingColumns):
+        remembered = services().store.column_matches(current_account())
+        matching = offered(error, services().schema, remembered)
+    return _refusal(problems.of_file(error), matching)
+
+
 def _refusal(problem: Problem, matching: Matching | None = None) -> Response:
     page = _form(problem=problem, matching=matching)
     return problems.finish(make_response(page, problem.status), problem)
@@ -120,5 +141,6 @@ def _form(
         expected=expected_columns(schema),
         matched=len(remembered),
         sample_customers=SAMPLE_CUSTOMERS,
+        head_bytes=HEAD,
         max_upload_bytes=current_app.config["MAX_UPLOAD_BYTES"],
     )

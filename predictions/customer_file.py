@@ -15,20 +15,18 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
 from predictions.file_text import LONGEST_ROW, FileText, lines, row_too_long
+from predictions.likeness import most_alike
 from predictions.record import FileFacts
-from predictions.refusals import LISTED_NAMES, bad_file, failure, in_quotes, listed, shown
+from predictions.refusals import bad_file, failure, in_quotes, listed, shown
 
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel can have."""
-COMPARED_NAMES = 300
-"""Names that are looked at for one like a missing one: comparing is slow, a header may be long."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
 READ_BYTES = 256 * 1024
@@ -328,12 +326,8 @@ def _missing_columns(
             "It must hold the names of the columns, separated by comma, semicolon, tab or bar.",
         )
     free = [name for name in header if name and name not in used]
-    by_lower_case = {shown(name).lower(): name for name in free[:COMPARED_NAMES]}
-    found = []
-    for position, name in enumerate(missing):
-        candidates = by_lower_case if position < LISTED_NAMES else ()
-        near = get_close_matches(shown(name).lower(), candidates, n=1)
-        found.append(MissingColumn(name, by_lower_case[near[0]] if near else None))
+    alike = most_alike(missing, free)
+    found = tuple(MissingColumn(name, alike.get(name)) for name in missing)
     described = {
         column.name: shown(column.name)
         + (f" (the file has {in_quotes(column.nearest)})" if column.nearest else "")
@@ -350,6 +344,6 @@ def _missing_columns(
             hint,
             column=missing[0] if len(missing) == 1 else None,
         ),
-        tuple(found),
+        found,
         tuple(header),
     )

@@ -11,11 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, cast
 
 from predictions.customer_file import CustomerFile
+from predictions.errors import BadCustomerFile
 from predictions.record import FileFacts
 from predictions.schema import CustomerSchema
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+
+TOLD_BY_THE_HEAD = frozenset(
+    {"not-text", "not-a-csv", "too-many-columns", "duplicate-columns", "missing-columns"}
+)
+
+
+def check_head(head: bytes, schema: CustomerSchema, matches: Mapping[str, str]) -> None:
+    """Raise BadCustomerFile when a file's first bytes tell that it cannot be scored.
+
+    head: as much of the file as `file_text.HEAD`, or all of it. What only its being cut off makes
+    wrong with it is not told.
+    """
+    if b"\n" not in head and b"\r" not in head:
+        return  # the header itself may be cut off
+    try:
+        CustomerFile([head], schema.needed_columns, matches=matches)
+    except BadCustomerFile as exc:
+        if exc.failure.code in TOLD_BY_THE_HEAD:
+            raise
 
 
 class FileCheck:

@@ -10,6 +10,8 @@ const part = (name) => form.querySelector(`.${name}`);
 const submitButton = form.querySelector("[type=submit]");
 const pageTitle = document.title.split(" – ").at(-1); // without what was refused
 
+const LARGE_BYTES = 1024 ** 2;
+
 let transfer = null; // the request that is under way
 
 // ---- words, as app/filters.py writes them ----
@@ -195,11 +197,24 @@ function send(file) {
   request.send(new FormData(form));
 }
 
+/** Whether the file's head is good; what is wrong with it is shown. No answer is no reason. */
+async function hasGoodHead(file) {
+  const { check, headBytes } = form.dataset;
+  const body = file.slice(0, headBytes, "text/csv");
+  const answer = await fetch(check, { method: "POST", body }).catch(() => null);
+  if (answer?.status !== 422) return true;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  show(page.getElementById("outcome"), page.title);
+  return false;
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = input.files[0];
   if (file.size > maxBytes) tell(tooLarge(file));
   else if (!(await isReadable(file))) chooseAgain(file);
+  // Of a large file first the head: the answer to an upload is heard when all of it is sent.
+  else if (file.size > LARGE_BYTES && !(await hasGoodHead(file))) return;
   else if (!transfer) send(file); // a second click comes here too
 });
 

@@ -10,6 +10,7 @@ from app.answers import LONGEST_HEADER
 from app.column_matches import MOST_NAMES, chosen, merged, offered
 from app.problems import Problem
 from predictions.errors import MissingColumn, MissingColumns
+from predictions.likeness import most_alike
 from predictions.record import Failure
 from predictions.schema import Column, CustomerSchema
 
@@ -25,7 +26,8 @@ SCHEMA = CustomerSchema(
 def refused(header, *missing):
     """A file of this header, without the columns `missing`."""
     failure = Failure(code="missing-columns", message="", hint="")
-    columns = tuple(MissingColumn(name, None) for name in missing)
+    alike = most_alike(missing, header)
+    columns = tuple(MissingColumn(name, alike.get(name)) for name in missing)
     return MissingColumns(failure, columns, tuple(header))
 
 

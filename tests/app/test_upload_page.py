@@ -74,8 +74,8 @@ def test_an_upload_leads_to_its_page(client, cloud):
     [
         (b"", 422, "The file is empty"),
         (b"tenure,b\n" + b"1,2\n" * 100_000, 413, "293 kB at most"),
-        (b'tenure,b\n1,2\n"3,4\n', 422, "Where: row 2 after the header"),
-        (b"tenure,tenure\n1,2\n", 422, "Where: column tenure"),
+        (b'tenure,b\n1,2\n"3,4\n', 422, "Row 2: a quotation mark"),
+        (b"tenure,tenure\n1,2\n", 422, "called “tenure”"),
         (b"tenure,tenure\n1,2\n", 422, "Give every column its own name."),
     ],
 )
@@ -192,3 +192,29 @@ def test_the_expected_columns_are_those_of_the_sample(client):
     assert sample.mimetype == "text/csv"
     assert sample.headers["Content-Disposition"] == 'attachment; filename="sample.csv"'
     assert upload(client, sample.data).status_code == 303
+
+
+def head(client, content):
+    return client.post("/predictions/head", data=content, content_type="text/csv")
+
+
+@pytest.mark.parametrize("content", [CONTENT, CONTENT[:-3], b"customerID,ten", b"", b'tenure,"b\n'])
+def test_a_head_that_may_be_that_of_a_good_file_is_let_through(client, content):
+    assert head(client, content).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2", b"\x89PNG\r\n\0", b"tenure,tenure\n", b'{"a":1}\n']
+)
+def test_a_large_file_is_refused_by_its_head_as_by_the_whole(client, cloud, content):
+    answer = head(client, content)
+
+    assert answer.status_code == 422
+    assert text_of(answer) == text_of(upload(client, content))
+    assert not cloud.store.page("demo").predictions
+
+
+def test_a_matched_column_counts_for_the_head(client, cloud):
+    cloud.store.remember_column_matches("demo", {"tenure": "Months"})
+
+    assert head(client, b"Months,b\n1,2\n").status_code == 204

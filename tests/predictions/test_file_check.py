@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from predictions import file_text
 from predictions.customer_file import CustomerFile
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
-from predictions.file_check import FileCheck
+from predictions.file_check import FileCheck, check_head
 from predictions.file_text import LONGEST_ROW
 from predictions.schema import Column, CustomerSchema
 
@@ -190,3 +190,36 @@ def test_the_stream_gives_what_was_asked_for():
     assert stream.read(8_192) == content[:8_192]
     assert stream.read() == content[8_192:]
     assert isinstance(stream, io.BufferedReader)
+
+
+HEAD = (HEADER + "C1,2,x,3\n" * 20_000).encode()[: file_text.HEAD]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD,
+        HEAD.decode().encode("utf-16")[: file_text.HEAD - 1],
+        HEADER.encode() + b'"' + b"x" * 70_000,
+        HEADER.encode()[:20],
+        HEADER.encode() + "é".encode()[:1],
+        ",".join(f"c{n}" for n in range(30_000)).encode()[: file_text.HEAD],
+        b"",
+    ],
+)
+def test_a_head_is_not_refused_for_being_cut_off(head):
+    check_head(head, SCHEMA, {})
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (HEAD.replace(b"tenure", b"months", 1), "missing-columns"),
+        (HEAD.replace(b"customerID", b"tenure", 1), "duplicate-columns"),
+        (b"\x1f\x8b\n" + HEAD, "not-text"),
+    ],
+)
+def test_a_head_tells_what_is_wrong_with_the_header(head, code):
+    with pytest.raises(BadCustomerFile) as caught:
+        check_head(head, SCHEMA, {})
+    assert caught.value.failure.code == code
