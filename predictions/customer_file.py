@@ -248,11 +248,13 @@ class CustomerFile:
                 "Shorten it, or leave its column out where the model does not ask for it.",
                 row=row,
             )
+        what = "is opened and not closed"
+        if "expected after" in str(exc):
+            what = "is closed in the middle of a cell"
         return bad_file(
             "unclosed-quote",
-            f"{self._where}: a quotation mark is opened and not closed, or not closed right "
-            f"({exc}).",
-            'Close it, and write a quotation mark inside a quoted cell twice ("").',
+            f"{self._where}: a quotation mark {what}.",
+            'Put the whole cell in quotation marks, and write one inside it twice ("").',
             row=row,
         )
 

@@ -126,17 +126,19 @@ def test_duplicate_columns_are_named(path):
 
 
 @pytest.mark.parametrize(
-    ("content", "row"),
+    ("content", "row", "said"),
     [
-        ('id,a\n1,x\n2,"y\n3,z\n', 2),
-        ('id,a\n1,"x"y\n2,z\n', 1),
-        ('id,a\n1,x\n2,y\n3,"' + "z" * 200_000, 3),  # longer than the csv module's longest cell
-        ('id,"a\n1,x\n', None),
+        ('id,a\n1,x\n2,"y\n3,z\n', 2, "Row 2: a quotation mark is opened and not closed."),
+        ('id,a\n1,"x"y\n2,z\n', 1, "Row 1: a quotation mark is closed in the middle of a cell."),
+        # Longer than the csv module's longest cell.
+        ('id,a\n1,x\n2,y\n3,"' + "z" * 200_000, 3, "Row 3: a quotation mark is opened"),
+        ('id,"a\n1,x\n', None, "The header: a quotation mark is opened and not closed."),
     ],
 )
-def test_a_quote_that_is_not_closed_is_refused_with_its_row(path, content, row):
+def test_a_quote_that_is_not_closed_is_refused_with_its_row(path, content, row, said):
     failure = refusal(path, content)
     assert (failure.code, failure.row) == ("unclosed-quote", row)
+    assert failure.message.startswith(said)
 
 
 @pytest.mark.parametrize(
