@@ -68,11 +68,11 @@ def moment(value: datetime | None, how: str = "") -> str:
         return NOTHING
     utc = value.astimezone(UTC)
     day = f"{utc.day} {utc:%b %Y}"
-    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
-        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
-        f"{day}, {utc:%H:%M:%S} UTC",
-        Markup(' class="{}"').format(how) if how else "",
-        f"{day}, {utc:%H:%M} UTC",
+    style = f' class="{how}"' if how else ""
+    # Not `Markup.format`: it would take a seventh of the time of a page with 25 of these.
+    return Markup(  # noqa: S704 - digits, names of months and `how`: nothing that anyone sent
+        f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{day}, {utc:%H:%M:%S} UTC"{style}>'
+        f"{day}, {utc:%H:%M} UTC</time>"
     )
 
 

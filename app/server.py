@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gunicorn.workers.gthread import ThreadWorker
 
 THREADS = 32
-"""Requests at a time. Each may be an upload, which holds some 20 MB: all together fit a task."""
+"""Requests at a time. Each may be an upload, which holds 15 MB: all fit the 1 GiB of a task."""
 IS_STOPPING = "retainwise.is_stopping"
 """The application's extension that says whether the server waits for its last requests to end."""
 

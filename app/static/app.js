@@ -64,7 +64,8 @@ tab holds no stream: it asks now and then. So does a page whose stream fails, mo
   // ---- following ----
 
   let isStreaming = false;
-  let asking = 0;
+  let asking;
+  let pace = 0;
 
   function follow() {
     const here = document.getElementById("follow");
@@ -76,9 +77,15 @@ tab holds no stream: it asks now and then. So does a page whose stream fails, mo
       here.append(listener.content.cloneNode(true));
       htmx.process(here);
     }
+    if (!here || isStreaming || (document.hidden && !listener)) askEvery(0);
+    else askEvery(listener && !document.hidden ? FAILED_MS : QUIET_MS);
+  }
+
+  function askEvery(ms) {
+    if (ms === pace) return; // an interval that began anew at each event would never end
     clearInterval(asking);
-    if (!here || isStreaming || (document.hidden && !listener)) return;
-    asking = setInterval(ask, listener && !document.hidden ? FAILED_MS : QUIET_MS);
+    pace = ms;
+    if (ms) asking = setInterval(ask, ms);
   }
 
   function ask() {
