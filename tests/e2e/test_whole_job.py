@@ -59,22 +59,17 @@ def test_upload_through_the_page(product):
     assert_result_is_whole(product, prediction_id)
 
 
-def test_a_file_that_cannot_be_scored_fails_with_what_and_where(product, tmp_path):
-    bad = tmp_path / "bad.csv"
-    bad.write_text("customerID,gender\n1,Female\n")
-    prediction_id = product.upload(bad)
+def test_a_prediction_that_fails_says_why_and_has_no_result(product, joined):
+    prediction = joined.submit_without_its_file("lost.csv")
     failed = wait_for(
-        lambda: (shown := product.show(prediction_id))["status"] == "FAILED" and shown,
+        lambda: (shown := product.show(prediction.id))["status"] == "FAILED" and shown,
         timeout_s=30,
         what="FAILED",
     )
-    assert failed["error"]["code"] == "missing-columns"
-    assert "Contract" in failed["error"]["message"]
+    assert failed["error"]["code"] == "input-changed"
     assert failed["error"]["hint"]
-    assert (
-        product.http.get(f"{product.url}/api/predictions/{prediction_id}/result.csv").status_code
-        == 409
-    )
+    result = product.http.get(f"{product.url}/api/predictions/{prediction.id}/result.csv")
+    assert result.status_code == 409
 
 
 @pytest.mark.parametrize("spelling", ["prediction_id", "predictionId", "id"])
