@@ -44,9 +44,10 @@ def main(data_dir: Path) -> None:
     """Serve until told to end. Raises Damaged before anything is served or written."""
     _configure(data_dir)
     # Only now: MiniStack reads its settings when it is imported.
-    from localcloud.mends import mend
+    from localcloud import mends, queries
 
-    mend()
+    mends.mend()
+    queries.mend()
     asyncio.run(_serve(data_dir, _listen(data_dir / "port")))
 
 

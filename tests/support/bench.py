@@ -2,7 +2,7 @@
 
 Times of one run depend on the machine, so each stands beside a yardstick measured in the same run:
 scoring the same file with no cloud at all, in one warm process. Several rounds; the least and the
-median are printed.
+median are printed. `bench.py list` measures the list page alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from history import fill, look
+from joined import Joined
 from model.artifact import load
 from model.predict import score_file
 from model.sample import sample
@@ -24,6 +26,9 @@ ROUNDS = 7
 MIB = 1024 * 1024
 BIG_UPLOAD_BYTES = 500 * 1024 * 1024
 MANY_ROWS = 1_000_000
+HISTORIES = (1_000, 10_000, 100_000)
+LOOKS_PER_S = 50
+LOOKS_S = 20
 
 
 def main() -> None:
@@ -33,9 +38,11 @@ def main() -> None:
         tell("processors", f"{os.cpu_count()}")
         tell("start, warm virtualenv", f"{product.start():.1f} s", "10 s or less")
         try:
-            small_file(product, Path(folder))
-            million_rows(product, Path(folder))
-            big_upload(product, Path(folder))
+            if sys.argv[1:] != ["list"]:
+                small_file(product, Path(folder))
+                million_rows(product, Path(folder))
+                big_upload(product, Path(folder))
+            list_page(product)
         finally:
             product.stop(timeout_s=180)
 
@@ -105,6 +112,28 @@ def big_upload(product: Product, folder: Path) -> None:
     )
 
 
+def list_page(product: Product) -> None:
+    """Look at the list at a steady rate while the account's history grows."""
+    table, written = Joined(product).table, 0
+    for records in HISTORIES:
+
+        def show(number: int, records: int = records) -> None:
+            if sys.stderr.isatty():
+                print(f"\rwriting record {number:,} of {records:,}", end="\r", file=sys.stderr)  # noqa: T201
+
+        fill(table, range(written, records), show)
+        written = records
+        for query in ("", "?status=COMPLETED"):
+            address = f"{product.url}/predictions{query}"
+            look(address, per_second=LOOKS_PER_S, seconds=3)  # warms both sides
+            took = look(address, per_second=LOOKS_PER_S, seconds=LOOKS_S)
+            tell(
+                f"list{query} of {records:,} records, p95",
+                f"{took.p95_ms:.1f} ms (p50 {took.p50_ms:.1f}, p99 {took.p99_ms:.1f})",
+                f"20 ms or less at {LOOKS_PER_S} requests a second",
+            )
+
+
 def timed(run: Callable[[], None]) -> float:
     """Return how long it took, in seconds."""
     began = time.monotonic()
@@ -119,7 +148,7 @@ def least_and_median(times: list[float]) -> str:
 
 def tell(what: str, figure: str, asked: str = "") -> None:
     """Print one line at once."""
-    print(f"{what:<38} {figure:<32} {asked}", flush=True)  # noqa: T201 - it is what bench is for
+    print(f"{what:<46} {figure:<36} {asked}", flush=True)  # noqa: T201 - it is what bench is for
 
 
 if __name__ == "__main__":

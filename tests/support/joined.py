@@ -29,10 +29,10 @@ class Joined:
         endpoint = self.env["AWS_ENDPOINT_URL"]
         self.s3 = session.client("s3", endpoint_url=endpoint)
         self.sqs = session.client("sqs", endpoint_url=endpoint)
-        self._table = session.resource("dynamodb", endpoint_url=endpoint).Table(
+        self.table = session.resource("dynamodb", endpoint_url=endpoint).Table(
             self.env["PREDICTIONS_TABLE"]
         )
-        self.store = Store(self._table, resend_after_s=1)
+        self.store = Store(self.table, resend_after_s=1)
         self.files = Files(
             self.s3,
             uploads_bucket=self.env["UPLOADS_BUCKET"],
@@ -57,7 +57,7 @@ class Joined:
     def put_file_back(self, prediction: Prediction) -> None:
         """Repair what was lost, as an operator would: the file, and its version on the record."""
         restored = self._put_telco(prediction.id, prediction.input.name)
-        self._table.update_item(
+        self.table.update_item(
             Key={"account": prediction.account, "id": prediction.id},
             UpdateExpression="SET #input.version_id = :version",
             ExpressionAttributeNames={"#input": "input"},
@@ -68,7 +68,7 @@ class Joined:
         """Leave a prediction half done, as if another worker had it: for a lease, nothing moves."""
         prediction_id = new_id()
         uploaded = self._put_telco(prediction_id, name)
-        store = Store(self._table, resend_after_s=3600)
+        store = Store(self.table, resend_after_s=3600)
         queued = store.submit("demo", prediction_id, uploaded, traceparent=TRACEPARENT)
         claimed = store.claim("demo", prediction_id, queued.attempt, owner="another-worker")
         store.renew(claim_of(claimed), rows_done=4096, fraction_done=0.58)
