@@ -52,6 +52,7 @@ from predictions.record import (
     UNFINISHED,
     Claim,
     Failure,
+    Frozen,
     InputFile,
     Page,
     Prediction,
@@ -81,6 +82,9 @@ _CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 _ERASE = "ERASE"
 _ERASURE = "erasure/"
 _COLUMN_MATCHES = "columns"
+# Each kept as JSON text, one value: as maps of maps they took the SDK most of the time of a list.
+# They are read in both forms.
+_TEXTS = {"input", "result", "summary", "failure"}
 
 
 @dataclass(frozen=True)
@@ -300,8 +304,8 @@ class Store:
             claim,
             to=Status.COMPLETED,
             put={
-                "result": _as_item(result),
-                "summary": _as_item(summary),
+                "result": _as_text(result),
+                "summary": _as_text(summary),
                 "rows_done": result.rows,
                 "fraction_done": 1,
                 "finished_at": utc_now().isoformat(),
@@ -313,7 +317,7 @@ class Store:
         return self._leave_processing(
             claim,
             to=Status.FAILED,
-            put={"failure": _as_item(failure), "finished_at": utc_now().isoformat()},
+            put={"failure": _as_text(failure), "finished_at": utc_now().isoformat()},
             beat=beat,
         )
 
@@ -562,7 +566,8 @@ class Store:
 
 def _as_prediction(item: Mapping[str, Any]) -> Prediction:
     try:
-        return Prediction.model_validate(item)
+        texts = {name: json.loads(item[name]) for name in _TEXTS if isinstance(item.get(name), str)}
+        return Prediction.model_validate({**item, **texts})
     except ValidationError as exc:
         wrong = ", ".join(str(error["loc"][0]) for error in exc.errors(include_input=False))
         raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {wrong}") from None
@@ -596,10 +601,17 @@ def _index_keys(account: str, status: Status) -> dict[str, Any]:
     return keys | {"unfinished": str(status)} if status in UNFINISHED else keys
 
 
-def _as_item(value: Prediction | ResultFile | Summary | Failure) -> dict[str, Any]:
-    """Give the value as DynamoDB takes it: plain, no nulls, decimals for floats."""
-    item: dict[str, Any] = json.loads(value.model_dump_json(exclude_none=True), parse_float=Decimal)
-    return item
+def _as_item(prediction: Prediction) -> dict[str, Any]:
+    """Give a record as DynamoDB takes it: no nulls, decimals for floats, values in it as text."""
+    item: dict[str, Any] = json.loads(
+        prediction.model_dump_json(exclude_none=True, exclude=_TEXTS), parse_float=Decimal
+    )
+    nested = {name: getattr(prediction, name) for name in _TEXTS}
+    return item | {name: _as_text(value) for name, value in nested.items() if value is not None}
+
+
+def _as_text(value: Frozen) -> str:
+    return value.model_dump_json(exclude_none=True)
 
 
 def _update_expression(

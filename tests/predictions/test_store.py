@@ -206,3 +206,16 @@ def test_a_summary_is_read_back_as_it_was_written(store):
     store.complete(claim, result, summary)
 
     assert store.get("demo", submitted).summary == summary
+
+
+def test_a_record_with_maps_in_it_is_read_too(cloud):
+    """As they were written before nested values became text."""
+    queued = cloud.submit(b"a,b\n1,2\n")
+    cloud.table.update_item(
+        Key={"account": "demo", "id": queued.id},
+        UpdateExpression="SET #input = :input",
+        ExpressionAttributeNames={"#input": "input"},
+        ExpressionAttributeValues={":input": queued.input.model_dump(exclude_none=True)},
+    )
+
+    assert cloud.store.get("demo", queued.id) == queued

@@ -59,9 +59,9 @@ class Joined:
         restored = self._put_telco(prediction.id, prediction.input.name)
         self.table.update_item(
             Key={"account": prediction.account, "id": prediction.id},
-            UpdateExpression="SET #input.version_id = :version",
+            UpdateExpression="SET #input = :restored",
             ExpressionAttributeNames={"#input": "input"},
-            ExpressionAttributeValues={":version": restored.version_id},
+            ExpressionAttributeValues={":restored": restored.model_dump_json()},
         )
 
     def processing(self, name: str) -> Prediction:
