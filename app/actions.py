@@ -37,10 +37,10 @@ def owned(prediction_id: str) -> Prediction:
     return services().store.get(current_account(), prediction_id)
 
 
-def listed(request: Request) -> Page:
-    """Return the page that `?status=`, `?cursor=` and `?limit=` ask for. Raises Problem."""
+def listed(request: Request, limit: str | None = None) -> Page:
+    """Return `limit` of those that `?status=` and `?cursor=` ask for. Raises Problem."""
     status, cursor = request.args.get("status"), request.args.get("cursor")
-    limit = request.args.get("limit", str(USUAL_PAGE))
+    limit = str(USUAL_PAGE) if limit is None else limit
     if status is not None and status not in set(Status):
         raise Problem("bad-status", f"`status` may be {', '.join(Status)}.")
     if cursor is not None and not _is_id(cursor):

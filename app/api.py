@@ -44,14 +44,15 @@ def create() -> Response:
 @bp.get("/predictions")
 def index() -> Response:
     """A page of the account's predictions, newest first."""
-    page = actions.listed(request)
+    limit = request.args.get("limit")
+    page = actions.listed(request, limit)
     response = _json(PageAnswer.of(page))
     if page.next_cursor is not None:
         following = url_for(
             "api.index",
             cursor=page.next_cursor,
             status=request.args.get("status"),
-            limit=request.args.get("limit"),
+            limit=limit,
         )
         response.headers["Link"] = f'<{following}>; rel="next"'
     return response

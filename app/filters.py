@@ -10,8 +10,10 @@ from flask import Flask
 from markupsafe import Markup
 
 from predictions.record import utc_now
+from predictions.refusals import shown
 
 NOTHING = "–"
+_MARKED = re.compile(r"`([^`]+)`|“([^”]+)”")
 _NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
 
 
@@ -25,6 +27,7 @@ def init_app(app: Flask) -> None:
         moment,
         elapsed,
         duration,
+        given,
         prose,
     )
     for function in filters:
@@ -44,7 +47,9 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 
 
 def money(value: float | None) -> str:
-    """Write an amount in the file's currency: 1,234, and from a million on 1.2 M."""
+    """Write an amount in the file's currency: 1,234; from a million on 1.2 M; a huge one 8.8e37."""
+    if value is not None and abs(value) >= 1e12:
+        return f"{value:.1e}".replace("e+", "e")
     if value is not None and abs(value) >= 999_950:
         return f"{value / 1e6:,.1f}{_NBSP}M"
     return count(value)
@@ -97,10 +102,29 @@ def duration(value: timedelta) -> str:
     return f"{hours}{_NBSP}h {minutes}{_NBSP}min"
 
 
+def given(text: str | None, *, cut: bool = True) -> str:
+    """Show a text out of a customer's file, so that it does not turn the words around it.
+
+    cut: where it is long, to its beginning; all of it is there on hover.
+    """
+    if not (text and text.strip()):
+        return NOTHING
+    if cut and (begins := shown(text)) != text:
+        return Markup('<bdi title="{}">{}</bdi>').format(text, begins)
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
 def prose(text: str) -> Markup:
-    """Show what stands between backticks as code. Everything is escaped."""
-    code = Markup("<code>{}</code>")
-    pieces = re.split(r"`([^`]+)`", text)  # every second one stood between backticks
-    return Markup("").join(
-        code.format(piece) if position % 2 else piece for position, piece in enumerate(pieces)
-    )
+    """Show what stands between backticks as code, and let no quoted text turn the words around it.
+
+    Everything is escaped.
+    """
+    code, quoted = Markup("<code>{}</code>"), Markup("“<bdi>{}</bdi>”")
+    pieces: list[str] = []
+    end = 0
+    for found in _MARKED.finditer(text):
+        name, quotation = found.groups()
+        marked = quoted.format(quotation) if name is None else code.format(name)
+        pieces += [text[end : found.start()], marked]
+        end = found.end()
+    return Markup("").join([*pieces, text[end:]])

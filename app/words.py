@@ -12,7 +12,7 @@ from predictions.sweeper import ATTEMPTS_USED_UP
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _IN_A_COLUMN = {
-    "not-a-number": "is not a number",
+    "not-a-number": "holds no number",
     "ambiguous-number": "can be read as two different numbers",
 }
 _IN_A_ROW = {
@@ -47,7 +47,9 @@ def step(prediction: Prediction) -> str:
             return "Waiting for its turn"
         case Status.PROCESSING:
             return f"Scoring: {percent(int(prediction.fraction_done * 4) / 4, 0)} done"
-        case Status.COMPLETED if prediction.summary:
+        case Status.COMPLETED if prediction.result and prediction.summary:
+            if prediction.result.rows == prediction.result.rows_failed:
+                return "Completed: no row could be scored"
             leavers = count(prediction.summary.expected_churners)
             return f"Completed: {leavers} customers are expected to leave"
     return str(prediction.status).capitalize()

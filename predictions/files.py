@@ -42,6 +42,9 @@ class SummaryFile(Frozen):
     rows_failed: int
     summary: Summary
     customers_at_risk: tuple[CustomerAtRisk, ...]
+    ids_are_row_numbers: bool = Field(
+        default=False, description="The file has no id column: rows are numbered instead."
+    )
     row_errors: tuple[RowError, ...] = Field(default=(), description="The first hundred.")
 
 

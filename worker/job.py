@@ -124,7 +124,7 @@ def main(pipe: Connection, settings: JobSettings) -> None:
                 Failure(
                     code="input-changed",
                     message="The uploaded file is no longer what was uploaded.",
-                    hint="Upload it again.",
+                    hint="Upload it again. A retry helps only once the file is back as it was.",
                 )
             )
         except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries

@@ -25,17 +25,20 @@ function size(bytes) {
   return `${(bytes / 1024 ** 2).toLocaleString("en-US", options)}${NBSP}MB`;
 }
 
+// Isolated: a name must not turn the words after it around.
+const quoted = (file) => `“\u2068${file.name}\u2069”`;
+
 function tooLarge(file) {
   return [
     "The file is too large",
-    `“${file.name}” has ${size(file.size)}; ${size(maxBytes)} is the most. Split it and send the parts.`,
+    `${quoted(file)} has ${size(file.size)}; ${size(maxBytes)} is the most. Split it and send the parts.`,
   ];
 }
 
 function unreadable(file) {
   return [
     "The file has to be chosen again",
-    `“${file.name}” was changed or moved after it was chosen, or it is a folder. Browsers then do not send it.`,
+    `${quoted(file)} was changed or moved after it was chosen, or it is a folder. Browsers then do not send it.`,
   ];
 }
 
@@ -59,6 +62,8 @@ function show(outcome, title = pageTitle) {
   outcome.querySelector("[autofocus]")?.removeAttribute("autofocus");
   document.getElementById("outcome").replaceWith(outcome);
   document.title = title;
+  const save = document.querySelector("#matching [type=submit]");
+  if (save && input.files.length) save.textContent = "Save and upload again";
   outcome.querySelector(".told")?.focus(); // browsers follow autofocus in a new page only
 }
 
@@ -202,6 +207,7 @@ async function hasGoodHead(file) {
   const { check, headBytes } = form.dataset;
   const body = file.slice(0, headBytes, "text/csv");
   const answer = await fetch(check, { method: "POST", body }).catch(() => null);
+  if (input.files[0] !== file) return false; // another was chosen meanwhile
   if (answer?.status !== 422) return true;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   show(page.getElementById("outcome"), page.title);

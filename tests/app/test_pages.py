@@ -62,6 +62,7 @@ def test_filter_and_page_are_in_the_address(client, cloud):
     assert older.startswith("/predictions?status=QUEUED&cursor=")
     assert (page.count("customers.csv"), second.count("customers.csv")) == (25, 1)
     assert "Newest" in second
+    assert client.get("/predictions?limit=5").text.count("customers.csv") == 25
     assert 'rel="next"' not in second
     assert "No failed predictions" in client.get("/predictions?status=FAILED").text
 
@@ -152,10 +153,15 @@ def test_every_title_names_its_page(client, cloud, tmp_path):
     prediction = brought_to(Status.QUEUED, cloud, tmp_path)
     one = f"/predictions/{prediction.id}"
     paths = ["/predictions", "/predictions/new", one, f"{one}/delete", "/nothing"]
+    older = f"cursor={prediction.id}"
+    paths += [
+        f"/predictions?{query}" for query in ("status=FAILED", older, f"status=FAILED&{older}")
+    ]
 
     titles = [re.search("<title>(.*) · RetainWise</title>", client.get(p).text)[1] for p in paths]
 
     assert len(set(titles)) == len(paths)
+    assert titles[-3:] == ["Failed predictions", "Older predictions", "Older failed predictions"]
 
 
 TEXT_IN_TENURE = RowErrorCount(kind="not-a-number", column="tenure", rows=1234, first_row=48)
@@ -173,25 +179,25 @@ FACTS = FileFacts(
 )
 
 
-def completed_with_errors(cloud):
-    """A prediction some of whose rows have no score."""
+def completed_with_errors(cloud, rows=2000, **at_risk):
+    """A prediction 1,235 of whose rows have no score."""
     queued = cloud.submit(CONTENT)
     claim = claim_of(cloud.store.claim("demo", queued.id, 1, "worker-1"))
     summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
     summary_file = SummaryFile(
         prediction=queued.id,
         model="m1",
-        rows=2000,
+        rows=rows,
         rows_failed=1235,
         summary=summary,
-        customers_at_risk=(AT_RISK,),
         row_errors=LISTED,
+        **{"customers_at_risk": (AT_RISK,)} | at_risk,
     )
     key = f"results/demo/{queued.id}/1/summary.json"
     cloud.s3.put_object(
         Bucket=cloud.results_bucket, Key=key, Body=summary_file.model_dump_json().encode()
     )
-    result = ResultFile(key="k", summary_key=key, rows=2000, rows_failed=1235, model="m1")
+    result = ResultFile(key="k", summary_key=key, rows=rows, rows_failed=1235, model="m1")
     return cloud.store.complete(claim, result, summary)
 
 
@@ -200,11 +206,62 @@ def test_rows_without_a_score_are_told_by_kind_and_listed(client, cloud):
 
     told = text_of(page)
     assert "1,235 rows have no score" in told
-    sentence = "<code>tenure</code> is not a number in 1,234 rows (first: row 48, “&lt;b&gt;n/a”)."
-    assert sentence in page.text
+    assert "Column tenure holds no number in 1,234 rows (first: row 48, “&lt;b&gt;n/a”)." in told
     assert "1 row (row 60): not as many cells as the header." in told
     assert "48 tenure &lt;b&gt;n/a 60 – the row has 3 cells" in told
     assert "The first 2 of 1,235 rows" in told
+
+
+def test_where_no_row_could_be_scored_that_comes_first_and_no_empty_figures(client, cloud):
+    unscored = completed_with_errors(cloud, rows=1235, customers_at_risk=())
+
+    page = client.get(f"/predictions/{unscored.id}")
+    told, listed = text_of(page), text_of(client.get("/predictions"))
+
+    order = [
+        "No row could be scored",
+        "Column tenure holds no number",
+        "Download result",
+        "48 tenure",
+    ]
+    places = [told.find(words, told.find(order[0])) for words in order]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert 'role="alert"' in page.text
+    assert told.count("Column tenure holds no number") == 1
+    assert "expected to leave" not in page.text
+    assert "stacked-bar" not in page.text
+    assert "customers.csv 1,235 –" in listed
+
+
+TURNING = "\N{RIGHT-TO-LEFT OVERRIDE}C1"
+
+
+@pytest.mark.parametrize(
+    ("id_", "shown"),
+    [
+        (TURNING, f"<bdi>{TURNING}</bdi>"),
+        ("", "–"),
+        ("x" * 3000, f'<bdi title="{"x" * 3000}">{"x" * 60}…</bdi>'),
+    ],
+)
+def test_an_id_can_be_anything(client, cloud, id_, shown):
+    at_risk = AT_RISK.model_copy(update={"id": id_})
+
+    page = client.get(
+        f"/predictions/{completed_with_errors(cloud, customers_at_risk=(at_risk,)).id}"
+    )
+
+    assert f'<th scope="row">{shown}</th>' in page.text
+
+
+@pytest.mark.parametrize(("numbered", "heading"), [(True, "Row"), (False, "Customer")])
+def test_rows_are_not_called_customers(client, cloud, numbered, heading):
+    prediction = completed_with_errors(cloud, ids_are_row_numbers=numbered)
+
+    page = client.get(f"/predictions/{prediction.id}").text
+
+    assert f'<th scope="col">{heading}</th>' in page
 
 
 def test_the_facts_say_how_the_file_was_read(client, cloud, monkeypatch):

@@ -42,8 +42,8 @@ def test_progress_is_said_in_quarters(fraction, said):
 @pytest.mark.parametrize(
     ("kind", "column", "rows", "text", "said"),
     [
-        ("not-a-number", "a", 12, "n/a", "`a` is not a number in 12 rows (first: row 48, “n/a”)."),
-        ("not-a-number", "a", 1, "n/a", "`a` is not a number in 1 row (row 48, “n/a”)."),
+        ("not-a-number", "a", 12, "n/a", "`a` holds no number in 12 rows (first: row 48, “n/a”)."),
+        ("not-a-number", "a", 1, "n/a", "`a` holds no number in 1 row (row 48, “n/a”)."),
         ("ambiguous-number", "a", 2, None, "two different numbers in 2 rows (first: row 48)."),
         ("empty-row", None, 2, None, "2 rows (first: row 48): nothing in any cell."),
         ("of-tomorrow", None, 2, None, "2 rows (first: row 48): cannot be used."),

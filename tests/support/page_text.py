@@ -7,5 +7,6 @@ import re
 
 def text_of(answer):
     """Give the words of a page's main part, with single spaces."""
-    body = re.sub(r"<[^>]+>", " ", answer.text.partition("<main")[2])
+    body = re.sub(r"</?bdi[^>]*>", "", answer.text.partition("<main")[2])
+    body = re.sub(r"<[^>]+>", " ", body)
     return re.sub(r"\s+", " ", body)
