@@ -41,10 +41,13 @@ def create_app(
         upload_page,
         words,
     )
+    from app.bodies import LONGEST_BODY_BYTES
     from app.services import SERVICES, Services
 
     app = Flask(__name__)
     app.config["MAX_UPLOAD_BYTES"] = settings.max_upload_bytes
+    # Uploads count their own bytes. The parts of a form are few in a body that is small.
+    app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, MAX_FORM_PARTS=None)
     # Before each request in this order: it gets its id, then it is refused or let in.
     request_log.init_app(app)
     security.init_app(app, bind_host)

@@ -8,14 +8,12 @@ from pydantic import BaseModel
 from app import actions, openapi
 from app.account import current_account
 from app.answers import ColumnsAnswer, PageAnswer, PredictionAnswer, RowErrorsAnswer
+from app.bodies import small_body
 from app.problems import Problem
 from app.rate_limit import rate_limits
 from app.services import services
 from app.submission import idempotency_key_of, submit, traceparent_of
 from app.uploads import incoming
-
-LONGEST_MATCHES_BYTES = 256 * 1024
-"""As much as the table keeps of them."""
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -101,8 +99,7 @@ def match_columns() -> Response:
     """Replace what the account calls the model's columns."""
     if request.mimetype != "application/json":
         raise Problem("unsupported-media-type", "Send the matches as application/json.")
-    request.max_content_length = LONGEST_MATCHES_BYTES
-    actions.match_columns(request.get_data(cache=False))
+    actions.match_columns(small_body(request))
     return columns()
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import structlog
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from app.answers import MissingColumnAnswer, ProblemAnswer
+from app.filters import size
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns, NotFound
 from predictions.record import Status
 
@@ -33,6 +34,7 @@ PROBLEMS = {
     "not-completed": (409, "There is no result yet"),
     "not-failed": (409, "Only a failed prediction can be retried"),
     "file-too-large": (413, "The file is too large"),
+    "request-too-large": (413, "The request is too large"),
     "unsupported-media-type": (415, "The request has a form that is not taken"),
     "empty-file": (422, "The file is empty"),
     "no-rows": (422, "The file has no customers"),
@@ -59,7 +61,7 @@ _FOR_PROGRAMS = ("/api/", "/healthz", "/readyz")
 _CODE_OF_STATUS = {
     404: "not-found",
     405: "method-not-allowed",
-    413: "file-too-large",
+    413: "request-too-large",
     415: "unsupported-media-type",
 }
 
@@ -167,6 +169,8 @@ def _http_error(error: HTTPException) -> Response:
     code = _CODE_OF_STATUS.get(status, "bad-request" if status < 500 else "internal-error")
     # Werkzeug's own words for an address that is not there speak of a server and of spelling.
     words = "Nothing has this address." if status == HTTPStatus.NOT_FOUND else error.description
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        words = f"This request may have {size(current_app.config['MAX_CONTENT_LENGTH'])} at most."
     problem = Problem(code, words or "")
     # A request with a malformed Host has no address to build a page's links from.
     response = as_json(problem) if isinstance(error, SecurityError) else respond(problem)

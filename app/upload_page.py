@@ -22,6 +22,7 @@ from flask.typing import ResponseReturnValue
 
 from app import problems
 from app.account import current_account
+from app.bodies import small_body, small_form
 from app.column_matches import Matching, chosen, merged, offered
 from app.expected_columns import SAMPLE_CUSTOMERS, expected_columns, sample_file
 from app.problems import Problem
@@ -62,9 +63,11 @@ def check() -> ResponseReturnValue:
     """
     matches = services().store.column_matches(current_account())
     try:
-        check_head(request.stream.read(HEAD), services().schema, matches)
+        check_head(small_body(request)[:HEAD], services().schema, matches)
     except BadCustomerFile as error:
         return _refusal_of(error)
+    except Problem as problem:
+        return _refusal(problem)
     return "", 204
 
 
@@ -90,7 +93,7 @@ def columns() -> ResponseReturnValue:
 def match() -> ResponseReturnValue:
     """Remember which of a file's columns stand for the missing ones; the file comes again."""
     try:
-        matching = chosen(request.form, services().schema)
+        matching = chosen(small_form(request), services().schema)
     except Problem as problem:
         return _refusal(problem)
     if not matching.is_good:
@@ -103,8 +106,8 @@ def match() -> ResponseReturnValue:
 @bp.post("/columns/remove")
 def remove() -> ResponseReturnValue:
     """Forget the matches of the columns that the form names."""
+    gone = set(small_form(request).getlist("column"))
     account, store = current_account(), services().store
-    gone = set(request.form.getlist("column"))
     kept = {
         column: name for column, name in store.column_matches(account).items() if column not in gone
     }

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Request
-from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
+from app.bodies import Body
 from app.filters import size
 from app.problems import Problem
 
@@ -24,8 +24,6 @@ FILE_FIELD = "file"
 UNNAMED = "upload.csv"
 LONGEST_NAME = 255
 
-_CHUNK_BYTES = 256 * 1024
-_LONGEST_SILENCE_S = 30  # a sender that says nothing for longer holds a thread for nothing
 _FORM_BYTES = 1024 * 1024  # what a form may hold beside its file
 _MOST_PARTS = 20
 
@@ -45,7 +43,12 @@ def incoming(request: Request, max_bytes: int) -> Iterator[Upload]:
     Raises Problem; reading `Upload.chunks` raises it too, when the file turns out larger than
     `max_bytes` or the request ends too early.
     """
-    body = _Body(request, max_bytes + _FORM_BYTES)
+    body = Body(
+        request,
+        max_bytes + _FORM_BYTES,
+        too_large=_too_large(max_bytes),
+        incomplete=Problem("incomplete-upload", "The file did not arrive whole. Send it again."),
+    )
     try:
         name, chunks = _find_file(request, body)
         yield Upload(_clean(name), _limited(chunks, max_bytes))
@@ -55,7 +58,11 @@ def incoming(request: Request, max_bytes: int) -> Iterator[Upload]:
         raise
 
 
-def _find_file(request: Request, body: _Body) -> tuple[str, Iterator[bytes]]:
+def _find_file(request: Request, body: Body) -> tuple[str, Iterator[bytes]]:
+    if request.content_encoding not in {None, "identity"}:
+        raise Problem(
+            "unsupported-media-type", "Send the file as it is, without a Content-Encoding."
+        )
     if request.mimetype == "text/csv":
         disposition = request.headers.get("Content-Disposition", "")
         name = request.args.get("name") or parse_options_header(disposition)[1].get("filename")
@@ -70,54 +77,6 @@ def _find_file(request: Request, body: _Body) -> tuple[str, Iterator[bytes]]:
         "unsupported-media-type",
         f"Send the file as part `{FILE_FIELD}` of multipart/form-data, or alone as text/csv.",
     )
-
-
-class _Body:
-    """A request's body, with an end that is checked.
-
-    A WSGI server ends the stream in the same way when the client has sent all and when it is gone;
-    only the announced length tells them apart.
-    """
-
-    def __init__(self, request: Request, max_bytes: int) -> None:
-        self._stream = request.stream
-        self._is_broken = False
-        if connection := request.environ.get("gunicorn.socket"):
-            connection.settimeout(_LONGEST_SILENCE_S)
-        self._announced = request.content_length
-        self._max_bytes = max_bytes
-        self._received = 0
-
-    def chunks(self) -> Iterator[bytes]:
-        if self._announced is not None and self._announced > self._max_bytes:
-            raise _too_large(self._max_bytes - _FORM_BYTES)
-        while chunk := self._read():
-            yield chunk
-            if self._received > self._max_bytes:
-                raise _too_large(self._max_bytes - _FORM_BYTES)
-        if self._announced is not None and self._received < self._announced:
-            raise _incomplete()
-
-    def drain(self, max_bytes: int) -> None:
-        """Read up to `max_bytes` on: a sender sees no answer before it has sent all."""
-        end = self._received + max_bytes
-        if self._is_broken or (self._announced is not None and self._announced > end):
-            return
-        try:
-            while self._received < end and self._read():
-                pass
-        except Problem:
-            return
-
-    def _read(self) -> bytes:
-        try:
-            chunk = self._stream.read(_CHUNK_BYTES)
-        except (OSError, ValueError, ParseException) as exc:
-            # The connection broke, was silent for too long, or its chunks make no sense.
-            self._is_broken = True
-            raise _incomplete() from exc
-        self._received += len(chunk)
-        return chunk
 
 
 class _Form:
@@ -187,7 +146,3 @@ def _too_large(max_bytes: int) -> Problem:
     return Problem(
         "file-too-large", f"A file may have {size(max_bytes)} at most. Split it and send the parts."
     )
-
-
-def _incomplete() -> Problem:
-    return Problem("incomplete-upload", "The file did not arrive whole. Send it again.")

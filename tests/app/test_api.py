@@ -304,7 +304,7 @@ def test_wrong_matches_are_named_and_change_nothing(client, cloud, telco, body, 
     answer = client.put("/api/columns/matches", json=body)
 
     assert answer.status_code == status
-    assert answer.json["code"] == {422: "bad-matches", 413: "file-too-large"}[status]
+    assert answer.json["code"] == {422: "bad-matches", 413: "request-too-large"}[status]
     assert named in answer.json["detail"]
     assert len(answer.json["detail"]) < 300
     assert cloud.store.column_matches("demo") == {"tenure": "Laufzeit"}
