@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import sys
+import time
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flask import Flask
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-
-if TYPE_CHECKING:
-    from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
+from structlog.contextvars import clear_contextvars
 
 THREADS = 32
 """Requests at a time. Each may be an upload, which holds 15 MB: all fit the 1 GiB of a task."""
 IS_STOPPING = "retainwise.is_stopping"
 """The application's extension that says whether the server waits for its last requests to end."""
+
+LONGEST_SILENCE_S = 30
+"""A client that sends nothing, or takes nothing, for longer holds a thread for nothing."""
 
 # More of the service is more tasks: a second process would double the memory of each.
 _WORKERS = 1
@@ -24,6 +31,7 @@ _WORKERS = 1
 _GRACEFUL_S = 100
 # Longer than the load balancer keeps an idle connection (60 s), or it sends into a closed one.
 _KEEPALIVE_S = 75
+_LINGER_S = 2  # as gunicorn does
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the file there has no name
 
 
@@ -35,6 +43,50 @@ class _ToRootLogger(Logger):
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
+    def exception(self, msg: str, *args: object, **kwargs: object) -> None:
+        """Log an error with its trace, but a client's silence, which is none of ours, without."""
+        if isinstance(sys.exception(), BlockingIOError):
+            self.info("A client was silent for too long.")
+        else:
+            super().exception(msg, *args, **kwargs)
+
+
+class _Worker(ThreadWorker):
+    """Waits for no client without a limit, and for none in the loop that serves them all."""
+
+    def handle(self, conn: TConn) -> object:
+        """Handle a request in a thread of the pool; what is to be closed is closed there too."""
+        # Kept by the kernel: gunicorn makes the socket block anew, and would end Python's timeouts.
+        limit = struct.pack("@ll", *divmod(round(LONGEST_SILENCE_S * 1e6), 1_000_000))
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        try:
+            is_kept = super().handle(conn)
+            if not is_kept:
+                _close(conn)
+            return is_kept
+        finally:
+            clear_contextvars()  # gunicorn's lines of the thread's next request are not this one's
+
+    def finish_request(self, conn: TConn, future: Future[object]) -> None:
+        """Put a connection back among the waiting ones, or forget it."""
+        if conn.sock.fileno() == -1:
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, future)
+
+
+def _close(conn: TConn) -> None:
+    """Close at once where all was read, else in a way that the answer is not lost.
+
+    Bytes that nobody read make the kernel reset the connection, and the sender may lose the answer.
+    """
+    is_begun = conn.parser is not None and conn.parser.mesg is not None
+    if is_begun and conn.parser.finish_body(deadline=time.monotonic() + _LINGER_S):
+        conn.close()
+    else:
+        util.close_graceful(conn.sock, timeout=_LINGER_S)
+
 
 class Server(BaseApplication):
     """Serves an application that is made already, so that what is wrong with it shows at once."""
@@ -45,7 +97,7 @@ class Server(BaseApplication):
             "bind": bind,
             "workers": _WORKERS,
             "threads": THREADS,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "graceful_timeout": _GRACEFUL_S,
             "keepalive": _KEEPALIVE_S,
             "logger_class": _ToRootLogger,
