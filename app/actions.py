@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -13,13 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.account import current_account
 from app.answers import MatchesRequest
+from app.column_matches import wrong_with
 from app.problems import Problem
 from app.services import services
 from app.submission import send
 from predictions.errors import NotFound, WrongStatus
 from predictions.files import SummaryFile
 from predictions.record import Page, Prediction, PredictionId, Status
-from predictions.refusals import in_quotes, shown
+from predictions.refusals import shown
 
 LONGEST_PAGE = 100
 USUAL_PAGE = 25
@@ -103,16 +103,10 @@ def match_columns(body: bytes) -> None:
         matches = MatchesRequest.model_validate_json(body).matches
     except ValidationError as exc:
         wrong = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = shown(".".join(map(str, wrong["loc"])))
-        raise Problem("bad-matches", f"`{where}`: {wrong['msg']}.") from None
-    schema = services().schema
-    known = {*schema.needed_columns, schema.id_column}
-    for column in matches:
-        if column not in known:
-            raise Problem("bad-matches", f"The model has no column {in_quotes(column)}.")
-    for name, times in Counter(matches.values()).items():
-        if times > 1:
-            raise Problem("bad-matches", f"{in_quotes(name)} stands for more than one column.")
+        where = f"`{shown('.'.join(map(str, wrong['loc'])))}`: " if wrong["loc"] else ""
+        raise Problem("bad-matches", f"{where}{wrong['msg']}.") from None
+    for error in wrong_with(matches, services().schema).values():
+        raise Problem("bad-matches", error)
     services().store.remember_column_matches(current_account(), matches)
 
 

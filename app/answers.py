@@ -178,20 +178,16 @@ class ColumnsAnswer(BaseModel):
     @classmethod
     def of(cls, schema: CustomerSchema, matches: Mapping[str, str]) -> ColumnsAnswer:
         """Say which columns a model has and what they are called here."""
-        known = {column.name: column for column in schema.columns}
         columns = [
-            ColumnAnswer(
-                name=name,
-                # Revenue may be a column that the model itself does not look at: a number.
-                kind=known[name].kind if name in known else "numeric",
-                categories=known[name].categories if name in known else (),
-                needed=True,
-            )
-            for name in schema.needed_columns
+            ColumnAnswer(name=name, kind="id", categories=(), needed=False)
+            for name in schema.optional_columns
         ]
-        if schema.id_column is not None:
-            an_id = ColumnAnswer(name=schema.id_column, kind="id", categories=(), needed=False)
-            columns.insert(0, an_id)
+        for column in map(schema.needed, schema.needed_columns):
+            columns.append(
+                ColumnAnswer(
+                    name=column.name, kind=column.kind, categories=column.categories, needed=True
+                )
+            )
         return cls(
             model=schema.version,
             id_column=schema.id_column,

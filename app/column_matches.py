@@ -1,4 +1,4 @@
-"""Which of a file's columns stand for which of the model's: what is offered, and what was chosen.
+"""Which of a file's columns stand for which of the model's: what is offered, chosen and allowed.
 
 A refused file's header is offered once, as a list; a choice is a place in it. The names come back
 as JSON in the form: as plain fields their line ends would change on the way.
@@ -16,6 +16,7 @@ from app.answers import LONGEST_HEADER, HeaderName
 from app.problems import Problem
 from predictions.errors import MissingColumns
 from predictions.likeness import most_alike
+from predictions.refusals import in_quotes
 from predictions.schema import CustomerSchema
 
 MOST_NAMES = 100
@@ -59,6 +60,22 @@ class Matching:
         return bool(self.matches) and not any(choice.error for choice in self.choices)
 
 
+def wrong_with(matches: Mapping[str, str], schema: CustomerSchema) -> dict[str, str]:
+    """Say what is wrong with matches, by column of the model; nothing: they may be remembered."""
+    known = frozenset(schema.known_columns)
+    wrong: dict[str, str] = {}
+    column_of: dict[str, str] = {}
+    for column, name in matches.items():
+        if column not in known:
+            wrong[column] = f"The model has no column {in_quotes(column)}."
+        elif name != column and name in known:
+            wrong[column] = f"{in_quotes(name)} is a column of the model itself."
+        elif name in column_of:
+            wrong[column] = f"{in_quotes(name)} is chosen for `{column_of[name]}` already."
+        column_of.setdefault(name, column)
+    return wrong
+
+
 def offered(
     error: MissingColumns, schema: CustomerSchema, remembered: Mapping[str, str]
 ) -> Matching | None:
@@ -96,20 +113,18 @@ def chosen(form: Mapping[str, str], schema: CustomerSchema) -> Matching:
             "The names of the file's columns did not arrive as they were sent. Upload it again.",
         ) from None
     name_at = {str(place): name for place, name in enumerate(names)}
-    chosen_for: dict[str, str] = {}
-    choices = []
-    for column in filter(None, (schema.id_column, *schema.needed_columns)):
-        place = form.get(_FIELD + column)
-        if place is None:
-            continue
-        name, error = name_at.get(place), None
-        if name is None and place:
-            error = "Choose one of the file's columns."
-        elif name in chosen_for:
-            error = f"“{name}” is chosen for {chosen_for[name]} already."
-        elif name is not None:
-            chosen_for[name] = column
-        choices.append(Choice(column, column != schema.id_column, name, error))
+    placed = {
+        column: form[_FIELD + column] for column in schema.known_columns if _FIELD + column in form
+    }
+    matches = {column: name_at[place] for column, place in placed.items() if place in name_at}
+    wrong = wrong_with(matches, schema)
+    for column, place in placed.items():
+        if place and place not in name_at:
+            wrong[column] = "Choose one of the file's columns."
+    choices = (
+        Choice(column, column != schema.id_column, matches.get(column), wrong.get(column))
+        for column in placed
+    )
     return Matching(tuple(names), tuple(choices))
 
 
@@ -122,12 +137,10 @@ def merged(remembered: Mapping[str, str], new: Mapping[str, str]) -> dict[str, s
 def _unused(
     error: MissingColumns, schema: CustomerSchema, remembered: Mapping[str, str]
 ) -> tuple[str, ...]:
-    known = {*schema.needed_columns, schema.id_column}
-    matched = {name for column, name in remembered.items() if column not in error.header}
+    used = set(schema.known_columns)
+    used |= {name for column, name in remembered.items() if column not in error.header}
     unused = [
-        name
-        for name in error.header
-        if name and len(name) <= LONGEST_HEADER and name not in known | matched
+        name for name in error.header if name and len(name) <= LONGEST_HEADER and name not in used
     ]
     # Of more than can be offered, those that look like a missing column come along.
     nearest = {column.nearest for column in error.missing}

@@ -6,7 +6,6 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app import actions, live
-from app.services import services
 from predictions.record import UNFINISHED, Status
 
 bp = Blueprint("pages", __name__)
@@ -41,7 +40,7 @@ def show(prediction_id: str) -> ResponseReturnValue:
     return render_template(
         "prediction.html",
         prediction=prediction,
-        summary_file=services().files.read_summary(prediction) if is_completed else None,
+        summary_file=actions.summary_of(prediction) if is_completed else None,
         shape=live.shape_of((prediction,)),
         is_live=prediction.status in UNFINISHED,
     )

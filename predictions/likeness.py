@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from predictions.refusals import shown
 
-MOST_COMPARED = 300
+MOST_COMPARED = 100
 """Names on either side: comparing is slow, and a header may be long."""
 _ALIKE = 0.65  # of the letters; MonthlyCharges and “Monthly fee” have 0.67
 

@@ -58,6 +58,23 @@ class CustomerSchema(BaseModel):
             names[self.revenue_column] = None
         return tuple(names)
 
+    @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """Columns that are used where a file has them."""
+        return () if self.id_column is None else (self.id_column,)
+
+    @property
+    def known_columns(self) -> tuple[str, ...]:
+        """All columns of a file that mean something here: the optional ones, then the needed."""
+        return self.optional_columns + self.needed_columns
+
+    def needed(self, name: str) -> Column:
+        """Say what a needed column holds. Revenue is a number; it may not be a feature."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        return Column(name=name, kind="numeric")
+
 
 S = TypeVar("S", bound=CustomerSchema)
 

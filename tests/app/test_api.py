@@ -290,6 +290,7 @@ def test_matches_replace_what_was_there(client, cloud, telco):
         ({"matches": {"tenure": "x" * 201}}, 422, "tenure"),
         ({"matches": {"tenure": None}}, 422, "tenure"),
         ({"matches": {"tenure": "a", "Contract": "a"}}, 422, "“a”"),
+        ({"matches": {"tenure": "Contract"}}, 422, "“Contract”"),
         ({"matches": {f"c{i}": "a" for i in range(5000)}}, 422, "“c0”"),
         ({"matches": ["tenure"]}, 422, "matches"),
         ({"matches": {}, "more": 1}, 422, "more"),
@@ -317,6 +318,7 @@ def test_matches_are_json(client, content_type):
 
     assert (form.status_code, form.json["code"]) == (415, "unsupported-media-type")
     assert (broken.status_code, broken.json["code"]) == (422, "bad-matches")
+    assert broken.json["detail"].startswith("Invalid JSON")
 
 
 def test_the_result_is_downloaded_under_a_name_of_its_own(client, cloud, tmp_path):

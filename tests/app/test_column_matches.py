@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.answers import LONGEST_HEADER
-from app.column_matches import MOST_NAMES, chosen, merged, offered
+from app.column_matches import MOST_NAMES, chosen, merged, offered, wrong_with
 from app.problems import Problem
 from predictions.errors import MissingColumn, MissingColumns
 from predictions.likeness import most_alike
@@ -105,7 +105,7 @@ def test_a_choice_is_a_place_among_the_names():
 @pytest.mark.parametrize(
     ("choices", "errors"),
     [
-        ({"tenure": "0", "fee": "0"}, [None, "“x” is chosen for tenure already."]),
+        ({"tenure": "0", "fee": "0"}, [None, "“x” is chosen for `tenure` already."]),
         ({"tenure": "1"}, ["Choose one of the file's columns."]),
         ({"tenure": "-1"}, ["Choose one of the file's columns."]),
         ({"tenure": "x"}, ["Choose one of the file's columns."]),
@@ -126,6 +126,13 @@ def test_a_choice_that_cannot_be_is_told_where_it_was_made(choices, errors):
 def test_names_that_were_not_given_out_are_refused(names):
     with pytest.raises(Problem, match="bad-request"):
         chosen({"names": names, "column:tenure": "0"}, SCHEMA)
+
+
+def test_another_column_of_the_model_stands_for_none_but_itself():
+    assert wrong_with({"tenure": "fee"}, SCHEMA) == {
+        "tenure": "“fee” is a column of the model itself."
+    }
+    assert wrong_with({"fee": "fee"}, SCHEMA) == {}
 
 
 def test_a_name_stands_for_the_column_it_was_last_given_to():
