@@ -11,21 +11,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from predictions.customer_file import CellError
-from predictions.refusals import shown
+from predictions.refusals import in_quotes, shown
 
 LARGEST = float(np.finfo(np.float32).max)
 """XGBoost computes in 32 bits and refuses infinity."""
-SHOWN_CHARACTERS = 40
-"""Of a customer's cell in a message."""
 
 # Spaces (also those that do not break) and apostrophes group digits and are never decimal marks.
-_GROUPING = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3})")
+_GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}([ '\u2019\u00a0\u202f])\d{3}(?:\1\d{3})*([.,]\d*)?")
 _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 _POINT = re.compile(r"[-+]?(\d*\.\d*|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
 _COMMA = re.compile(r"[-+]?(\d*,\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
@@ -34,14 +33,17 @@ _COMMA = re.compile(r"[-+]?(\d*,\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})"
 def decimal_mark(columns: Iterable[Sequence[str]]) -> str | None:
     """Tell by the cells of the numeric columns whether a comma or a point is decimal.
 
-    Returns None when no cell has a comma: then there is nothing to tell.
+    Returns None when no cell has a comma, for then there is nothing to tell, and when as many
+    cells speak for the one as for the other.
     """
-    seen: Counter[str] = Counter()
-    for cells in columns:
-        # Most files have none: one search in all the cells at once costs them next to nothing.
-        if "," in "".join(cells):
-            seen.update(filter(None, map(_mark_of, cells)))
-    return max(seen, key=seen.__getitem__) if seen else None
+    columns = list(columns)
+    # Most files have none: one search in all the cells at once costs them next to nothing.
+    if not any("," in "".join(cells) for cells in columns):
+        return None
+    seen = Counter(map(_mark_of, chain.from_iterable(columns)))
+    if seen["."] == seen[","]:
+        return None
+    return "." if seen["."] > seen[","] else ","
 
 
 def numbers(
@@ -63,11 +65,6 @@ def numbers(
     return values, {index: _wrong(name, cells[index].strip()) for index in still_odd.tolist()}
 
 
-def quoted(cell: str) -> str:
-    """Return a customer's cell as a message shows it: in quotes, short, on one line."""
-    return f'"{shown(" ".join(cell.split()), SHOWN_CHARACTERS)}"'
-
-
 def _parsed(cells: Sequence[str]) -> NDArray[np.float64]:
     parsed = pd.to_numeric(np.array(cells, dtype=object), errors="coerce")
     return np.array(parsed, dtype=np.float64)
@@ -75,7 +72,7 @@ def _parsed(cells: Sequence[str]) -> NDArray[np.float64]:
 
 def _plain(cell: str, mark: str | None) -> str:
     """Write a number as programs do: no grouping, a decimal point. What is none stays as it is."""
-    text = _GROUPING.sub("", cell.strip())
+    text = _ungrouped(cell.strip())
     if _AMBIGUOUS.fullmatch(text):
         if mark is None:
             return text
@@ -90,7 +87,7 @@ def _plain(cell: str, mark: str | None) -> str:
 
 def _mark_of(cell: str) -> str | None:
     """Tell which mark is decimal in a number; None when it does not say."""
-    text = _GROUPING.sub("", cell.strip())
+    text = _ungrouped(cell.strip())
     if _AMBIGUOUS.fullmatch(text):
         return None
     if _POINT.fullmatch(text):
@@ -98,9 +95,15 @@ def _mark_of(cell: str) -> str | None:
     return "," if _COMMA.fullmatch(text) else None
 
 
+def _ungrouped(cell: str) -> str:
+    match = _GROUPED.fullmatch(cell)
+    return cell.replace(match[1], "") if match else cell
+
+
 def _wrong(name: str, cell: str) -> CellError:
     kind, said = "not-a-number", "is not a number"
     if _AMBIGUOUS.fullmatch(cell):
         kind = "ambiguous-number"
         said = f"may be {cell.replace(',', '')} or {cell.replace(',', '.')}"
-    return CellError(kind, f"{name}: {quoted(cell)} {said}", column=name, text=shown(cell))
+    quoted = in_quotes(" ".join(cell.split()))  # on one line
+    return CellError(kind, f"{name}: {quoted} {said}", column=name, text=shown(cell))

@@ -29,9 +29,9 @@ def failure(
     return Failure(code=code, message=message, hint=hint, row=row, column=where)
 
 
-def shown(text: str, characters: int = SHOWN_CHARACTERS) -> str:
+def shown(text: str) -> str:
     """Cut a name or a cell to what a message quotes of it."""
-    return text if len(text) <= characters else f"{text[:characters]}…"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def in_quotes(text: str) -> str:

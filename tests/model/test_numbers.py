@@ -32,6 +32,7 @@ def read(cells, mark=None):
         ("1 234,5", 1234.5),
         (f"1{NBSP}234{NBSP}567", 1_234_567),
         (f"1{NARROW}234.5", 1234.5),
+        ("-12 345 678,9", -12_345_678.9),
         ("1’234.50", 1234.5),
         ("1e3", 1000),
         (" 7 ", 7),
@@ -55,13 +56,26 @@ def test_one_group_of_three_behind_a_comma_is_refused_where_nothing_tells():
     assert values.tolist()[::2] == [5, 1.234]
     assert math.isnan(values[1])
     assert wrong[1].kind == "ambiguous-number"
-    assert wrong[1].message == 'Fee: "1,234" may be 1234 or 1.234'
+    assert wrong[1].message == "Fee: “1,234” may be 1234 or 1.234"
     assert (wrong[1].column, wrong[1].text) == ("Fee", "1,234")
 
 
 @pytest.mark.parametrize(
     "cell",
-    ["n/a", "NaN", "inf", "-Infinity", "1e39", "12.5.3", "1,23,456", "$5", ",", ".", "1 2", "--1"],
+    [
+        *("n/a", "NaN", "inf", "-Infinity", "1e39", "12.5.3", "1,23,456", "$5", ",", ".", "--1"),
+        # Two numbers in a cell, perhaps, or one with a digit too many: nothing is joined.
+        *(
+            "1 2",
+            "12 3456",
+            "555 1234",
+            "1 234 5678",
+            "1234 567",
+            "0 123",
+            "1 234'567",
+            "1 234.5,6",
+        ),
+    ],
 )
 @pytest.mark.parametrize("mark", [None, ".", ","])
 def test_what_is_no_finite_number_is_told(cell, mark):
@@ -80,8 +94,19 @@ def test_what_is_no_finite_number_is_told(cell, mark):
         ([["1,234"], ["29,85"]], ","),
         ([["1.234,50", "1.234"]], ","),
         ([["29,85", "29.85", "30.5"]], "."),  # by the majority
+        ([["29,85"], ["29.85"]], None),
+        ([["1,397"], ["70.35"]], "."),
+        ([["5", "1,5"], ["12.50", "70.35", "1.234"]], "."),  # of all columns, not of one
+        ([["5", "1.5"], ["12,50", "70,35", "1.234"]], ","),
         ([[]], None),
+        ([], None),
     ],
 )
 def test_the_decimal_mark_is_told_by_the_cells_that_say_it(columns, mark):
     assert decimal_mark(columns) == mark
+
+
+def test_a_long_cell_is_quoted_on_one_line_and_cut_as_in_every_refusal():
+    _, wrong = numbers("Fee", ["x" * 50 + "\r\n" + "y" * 50], None)
+
+    assert wrong[0].message == f"Fee: “{'x' * 50} {'y' * 9}…” is not a number"

@@ -171,9 +171,9 @@ def test_a_row_that_cannot_be_scored_keeps_its_place_and_says_why(run, customers
     assert result["customerID"].tolist() == customers["customerID"].tolist()
     assert result["error"].tolist() == [
         "",
-        'tenure: "n/a" is not a number',
-        'tenure: "inf" is not a number; MonthlyCharges: "NaN" is not a number',
-        'TotalCharges: "1e39" is not a number',
+        "tenure: “n/a” is not a number",
+        "tenure: “inf” is not a number; MonthlyCharges: “NaN” is not a number",
+        "TotalCharges: “1e39” is not a number",
         "",
         "",
     ]
@@ -198,7 +198,7 @@ def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
 def test_errors_are_counted_by_kind_and_column_and_the_first_hundred_listed(run, telco):
     customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(500)
     customers.loc[9:299, "tenure"] = "n/a"
-    customers["MonthlyCharges"] = "50"
+    customers[["MonthlyCharges", "TotalCharges"]] = "50"  # no cell tells the decimal mark
     customers.loc[[20, 400], "MonthlyCharges"] = "1,234"
     customers.loc[450] = ""
     scored, _ = run(customers)
@@ -236,7 +236,7 @@ def test_columns_under_other_names_score_by_their_matches(run, customers):
         run(customers.rename(columns=names))
     scored, result = run(customers.rename(columns=names), matches=names)
     assert next(iter(result.columns)) == "No."
-    assert result["error"][2] == 'Months: "n/a" is not a number', "as the file calls it"
+    assert result["error"][2] == "Months: “n/a” is not a number", "as the file calls it"
     assert scored.summary.row_errors[0].column == "Months"
     assert result.drop(columns=["No.", "error"]).equals(
         expected.drop(columns=["customerID", "error"])
