@@ -57,7 +57,7 @@ class _Worker(ThreadWorker):
     def handle(self, conn: TConn) -> object:
         """Handle a request in a thread of the pool; what is to be closed is closed there too."""
         # Kept by the kernel: gunicorn makes the socket block anew, and would end Python's timeouts.
-        limit = struct.pack("@ll", *divmod(round(LONGEST_SILENCE_S * 1e6), 1_000_000))
+        limit = struct.pack("@ll", LONGEST_SILENCE_S, 0)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         try:

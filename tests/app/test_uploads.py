@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tracemalloc
 
@@ -195,6 +196,14 @@ def test_other_content_types_are_refused(client, content_type):
     answer = client.post("/api/predictions", data=CONTENT, content_type=content_type)
 
     assert refused(answer) == (415, "unsupported-media-type")
+
+
+def test_a_packed_upload_is_refused(client, cloud):
+    packed = post_csv(client, gzip.compress(CONTENT), headers={"Content-Encoding": "gzip"})
+
+    assert refused(packed) == (415, "unsupported-media-type")
+    assert "Content-Encoding" in packed.json["detail"]
+    assert post_csv(client, CONTENT, headers={"Content-Encoding": "identity"}).status_code == 202
 
 
 def test_a_form_that_names_no_boundary_is_refused(client):

@@ -15,7 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from product import ROOT
 
-COMMAND = [sys.executable, "-c", "from app.commands import web; web()"]
+_RUN = "from app.commands import web; web()"
+COMMAND = [sys.executable, "-c", _RUN]
 ENVIRONMENT = {
     "RETAINWISE_ENV": "test",
     "IDENTITY_PROVIDER": "demo",
@@ -97,11 +98,16 @@ def table(answer: Callable[[str], object]) -> Iterator[str]:
 
 
 @contextmanager
-def serving(answer: Callable[[str], object] = lambda _operation: {}) -> Iterator[Server]:
-    """Run the service; unless told otherwise its table takes every write and has no items."""
+def serving(
+    answer: Callable[[str], object] = lambda _operation: {}, *, before: str = ""
+) -> Iterator[Server]:
+    """Run the service; unless told otherwise its table takes every write and has no items.
+
+    before: Python that its process runs first.
+    """
     with table(answer) as table_url:
         process = subprocess.Popen(
-            [*COMMAND, "--bind", "127.0.0.1:0"],
+            [sys.executable, "-c", f"{before}\n{_RUN}", "--bind", "127.0.0.1:0"],
             env=environment(AWS_ENDPOINT_URL_DYNAMODB=table_url),
             stdout=subprocess.PIPE,
             text=True,

@@ -1,0 +1,144 @@
+"""Clients that stop, stay or send nonsense: the service goes on for the others."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from app.server import THREADS
+from web_process import Server, serving
+
+BEFORE = """
+import itertools
+import app, app.server
+
+app.server.LONGEST_SILENCE_S = 1
+create_app = app.create_app
+
+def with_an_endless_answer(*args, **kwargs):
+    made = create_app(*args, **kwargs)
+    endless = lambda: made.response_class(itertools.repeat(b"x" * 65536))
+    made.add_url_rule("/endless", "endless", endless)
+    return made
+
+app.create_app = with_an_endless_answer
+"""
+FORM = "application/x-www-form-urlencoded"
+SMALL_BODIES = [
+    ("POST", "/predictions/head", "text/csv"),
+    ("POST", "/columns", FORM),
+    ("POST", "/columns/remove", FORM),
+    ("POST", "/columns/remove", "multipart/form-data; boundary=x"),
+    ("PUT", "/api/columns/matches", "application/json"),
+]
+BODIES = [
+    *SMALL_BODIES,
+    ("POST", "/predictions", "text/csv"),
+    ("POST", "/api/predictions", "text/csv"),
+]
+SOON_S = 15
+"""Far below the 30 s of a socket here, for a service that answers in a few seconds."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(before=BEFORE) as server:
+        yield server
+
+
+def get(path: str, more: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode()
+
+
+def head(method: str, path: str, content_type: str, size: str) -> bytes:
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n"
+        f"Content-Type: {content_type}\r\n{size}\r\n\r\n"
+    ).encode()
+
+
+def status_on(connection: socket.socket) -> int:
+    return int(connection.recv(65536).split()[1])
+
+
+def is_healthy_soon(server: Server) -> bool:
+    began = time.monotonic()
+    with server.connect() as connection:
+        connection.sendall(get("/healthz"))
+        return status_on(connection) == 200 and time.monotonic() - began < SOON_S
+
+
+def test_what_is_no_request_is_not_logged_under_the_id_of_another(server):
+    assert is_healthy_soon(server)
+    assert "request" in server.wait_for("request_answered")
+    with server.connect() as connection:  # served by the same thread: it is the only one so far
+        connection.sendall(b"nonsense\r\n\r\n")
+        assert status_on(connection) == 400
+
+    assert "request" not in server.wait_for("Invalid request")
+
+
+def test_connections_that_their_clients_leave_open_hold_nobody_up(server):
+    connections = [server.connect() for _ in range(30)]
+    try:
+        for connection in connections:
+            connection.sendall(get("/healthz", "Connection: close\r\n"))
+
+        assert is_healthy_soon(server)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_a_sender_that_falls_silent_gives_its_thread_back(server):
+    begun = [head(*route, "Content-Length: 60000") + b"customerID" for route in BODIES]
+    unfinished = get("/healthz")[:-2]
+    senders = [(server.connect(), sent) for sent in [*begun, unfinished] * (THREADS // 8)]
+    try:
+        for connection, sent in senders:
+            connection.sendall(sent)
+
+        assert is_healthy_soon(server)
+        for connection, sent in senders:
+            assert connection.recv(65536)[9:12] == (b"" if sent is unfinished else b"400")
+    finally:
+        for connection, _sent in senders:
+            connection.close()
+
+
+def test_an_answer_that_nobody_reads_is_given_up(server):
+    connections = [server.connect() for _ in range(THREADS)]
+    try:
+        for connection in connections:
+            connection.sendall(get("/endless"))
+            assert connection.recv(1)
+
+        assert is_healthy_soon(server)
+        assert server.wait_for("A client was silent")["level"] == "info"
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("route", BODIES)
+def test_a_body_whose_chunks_make_no_sense_is_refused(server, route):
+    with server.connect() as connection:
+        connection.sendall(head(*route, "Transfer-Encoding: chunked") + b"ZZZ\r\nabc\r\n")
+
+        assert status_on(connection) == 400
+
+
+@pytest.mark.parametrize("route", SMALL_BODIES)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_where_its_sender_hears_it(server, route, chunked):
+    size, piece = 400_000, b"x" * 400_000
+    framed = f"{size:x}\r\n".encode() + piece + b"\r\n0\r\n\r\n" if chunked else piece
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    with server.connect() as connection:
+        connection.sendall(head(*route, length))
+        connection.sendall(framed)
+
+        assert status_on(connection) == 413
