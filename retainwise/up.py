@@ -128,7 +128,9 @@ def _run(home: Home, port: int, interrupts: Interrupts) -> None:
                 ]
                 try:
                     if supervisor.start(services, interrupts, cloud.check):
-                        home.write_env(_for_others(applied.tasks, cloud, region))
+                        home.write_env(
+                            _for_others(applied.tasks, cloud, region) | {"RETAINWISE_URL": address}
+                        )
                         _say(f"RetainWise is ready: {address}")
                         for task in applied.tasks:
                             _say(f"  log of {task.service}: {home.log(task.service)}")

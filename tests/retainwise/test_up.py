@@ -103,7 +103,9 @@ def test_it_runs_tells_others_how_to_join_in_and_ends_in_peace(start, port):
     assert f"ready: http://127.0.0.1:{port}" in up.said
     env = up.folder / "env"
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
-    names = {line.partition("=")[0] for line in env.read_text().splitlines()}
+    lines = env.read_text().splitlines()
+    assert f"RETAINWISE_URL=http://127.0.0.1:{port}" in lines
+    names = {line.partition("=")[0] for line in lines}
     assert {
         "AWS_ENDPOINT_URL",
         "AWS_REGION",
