@@ -27,7 +27,7 @@ class Scored:
     customers_at_risk: tuple[CustomerAtRisk, ...]
     """The 20 customers most likely to leave, most likely first; file order on a tie."""
     row_errors: tuple[RowError, ...]
-    """The first hundred reasons why rows have no score."""
+    """All that is wrong with each of the first hundred rows without a score."""
 
 
 def score_file(
@@ -50,10 +50,9 @@ def score_file(
     size_bytes = source.stat().st_size
     partial = target.with_name(target.name + ".partial")
     try:
-        optional = [schema.id_column] if schema.id_column else []
         with (
             open_customer_file(
-                source, schema.needed_columns, optional=optional, matches=matches
+                source, schema.needed_columns, optional=schema.optional_columns, matches=matches
             ) as customers,
             partial.open("w", encoding="utf-8", newline="") as out,
         ):

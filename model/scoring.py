@@ -35,15 +35,10 @@ class Scores:
     strongest: Strongest
     reasons: Sequence[Sequence[str]]
     """For each rank, strongest first, n_rows sentences; empty where nothing moved."""
+    scored: NDArray[np.bool_]
+    """Which rows have a score."""
     errors: Mapping[int, tuple[CellError, ...]]
     """Why a row could not be scored, by its index."""
-
-    @property
-    def scored(self) -> NDArray[np.bool_]:
-        """(n_rows,): which rows have a score."""
-        mask = np.ones(len(self.probability), dtype=np.bool_)
-        mask[list(self.errors)] = False
-        return mask
 
 
 def score(
@@ -64,7 +59,12 @@ def score(
             errors = joined(errors, wrong)
     # A row of the wrong shape has its cells in the wrong columns: what they hold does not count.
     errors |= {index: (error,) for index, error in block.errors.items()}
-    contributions = explain(model, features.matrix, threads)
+    # Explaining is most of the work: a row that has failed gets none of it.
+    scored = np.ones(len(block), dtype=np.bool_)
+    scored[list(errors)] = False
+    contributions = np.zeros((len(block), len(schema.columns) + 1), dtype=np.float32)
+    if scored.any():
+        contributions[scored] = explain(model, features.matrix[scored], threads)
     log_odds = contributions.sum(axis=1, dtype=np.float64)
     probability = np.round(1 / (1 + np.exp(-log_odds)), PROBABILITY_DIGITS)
     bounds = [band.from_probability for band in schema.bands]
@@ -79,6 +79,7 @@ def score(
         revenue_at_risk=None if revenue is None else probability * revenue,
         strongest=strongest,
         reasons=in_words(schema.columns, features, strongest),
+        scored=scored,
         errors=errors,
     )
 

@@ -13,7 +13,8 @@ from predictions.record import Band, CustomerAtRisk, RowError, RowErrorCount, Su
 
 CUSTOMERS_AT_RISK = 20
 TOP_REASONS = 10
-LISTED_ERRORS = 100
+LISTED_ROWS = 100
+"""Rows without a score whose errors are listed: all errors of each."""
 
 
 class Tally:
@@ -31,7 +32,7 @@ class Tally:
         self._per_band = np.zeros(len(schema.bands), dtype=np.int64)
         self._reasons = RaisingReasons(schema.columns)
         self.row_errors: list[RowError] = []
-        """The first hundred reasons why rows have no score."""
+        """All that is wrong with each of the first hundred rows without a score."""
         self._error_rows: Counter[tuple[str, str | None]] = Counter()
         self._first_rows: dict[tuple[str, str | None], int] = {}
 
@@ -39,7 +40,6 @@ class Tally:
         """Count one block."""
         scored = scores.scored
         self.rows += len(scored)
-        self.rows_failed += len(scores.errors)
         probability = scores.probability[scored]
         self._probability += float(probability.sum())
         self._positive += int((probability >= self._schema.threshold).sum())
@@ -76,10 +76,11 @@ class Tally:
     def _add_errors(self, scores: Scores) -> None:
         for index in sorted(scores.errors):
             row = scores.first_row + index
+            self.rows_failed += 1
             for error in scores.errors[index]:
                 self._error_rows[error.kind, error.column] += 1
                 self._first_rows.setdefault((error.kind, error.column), row)
-                if len(self.row_errors) < LISTED_ERRORS:
+                if self.rows_failed <= LISTED_ROWS:
                     self.row_errors.append(
                         RowError(
                             row=row,

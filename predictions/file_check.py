@@ -74,10 +74,11 @@ class FileCheck:
         Raises BadCustomerFile where it turns out that the file cannot be scored; then its last
         bytes have not been passed on.
         """
-        schema = self._schema
-        optional = [schema.id_column] if schema.id_column else []
         customers = CustomerFile(
-            self._remembered(), schema.needed_columns, optional=optional, matches=self._matches
+            self._remembered(),
+            self._schema.needed_columns,
+            optional=self._schema.optional_columns,
+            matches=self._matches,
         )
         yield from self._taken()
         for _ in customers.count_rows():

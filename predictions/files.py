@@ -45,7 +45,10 @@ class SummaryFile(Frozen):
     ids_are_row_numbers: bool = Field(
         default=False, description="The file has no id column: rows are numbered instead."
     )
-    row_errors: tuple[RowError, ...] = Field(default=(), description="The first hundred.")
+    row_errors: tuple[RowError, ...] = Field(
+        default=(),
+        description="All errors of each of the first hundred rows without a score, by row.",
+    )
 
 
 class Files:

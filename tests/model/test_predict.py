@@ -11,6 +11,7 @@ import pytest
 import xgboost
 
 from model import predict as predict_module
+from model import scoring
 from model.artifact import SHIPPED, feature_types, load
 from model.features import encode
 from model.predict import Scored, score_file
@@ -183,6 +184,30 @@ def test_a_row_that_cannot_be_scored_keeps_its_place_and_says_why(run, customers
     assert at_risk == set(customers.loc[[0, 4, 5], "customerID"])
 
 
+def test_a_row_that_failed_leaves_the_others_as_they_are_and_is_not_explained(
+    run, telco, monkeypatch
+):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(500)
+    _, expected = run(customers)
+    explained = []
+    monkeypatch.setattr(
+        scoring, "explain", lambda *given: explained.append(len(given[1])) or explain(*given)
+    )
+    bad = list(range(0, 500, 3))
+    customers.loc[bad, "tenure"] = "n/a"
+    _, result = run(customers)
+    assert explained == [500 - len(bad)]
+    assert result.drop(bad).equals(expected.drop(bad))
+
+
+def test_a_file_of_failed_rows_alone_has_a_summary_of_nothing(run, customers):
+    customers["tenure"] = "n/a"
+    scored, result = run(customers)
+    assert scored.rows_failed == len(result) == len(customers)
+    assert scored.summary.expected_churners == scored.summary.predicted_churners == 0
+    assert (scored.summary.top_reasons, scored.customers_at_risk) == ((), ())
+
+
 def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
     lines = customers.to_csv(index=False).splitlines()
     lines[2] = lines[2].rpartition(",")[0]
@@ -195,7 +220,7 @@ def test_a_row_of_the_wrong_length_fails_alone(run, customers, tmp_path):
     assert result["churn_probability"][2] != ""
 
 
-def test_errors_are_counted_by_kind_and_column_and_the_first_hundred_listed(run, telco):
+def test_errors_are_counted_by_kind_and_column_and_those_of_a_hundred_rows_listed(run, telco):
     customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(500)
     customers.loc[9:299, "tenure"] = "n/a"
     customers[["MonthlyCharges", "TotalCharges"]] = "50"  # no cell tells the decimal mark
@@ -209,9 +234,10 @@ def test_errors_are_counted_by_kind_and_column_and_the_first_hundred_listed(run,
         ("empty-row", None, 1, 451),
     ]
     listed = scored.row_errors
-    assert len(listed) == 100
+    assert len({error.row for error in listed}) == 100
+    assert len(listed) == 101, "a row may have two"
     assert (listed[0].row, listed[0].column, listed[0].text) == (10, "tenure", "n/a")
-    assert [error.row for error in listed[10:13]] == [20, 21, 21], "a row may have two"
+    assert [error.row for error in listed[10:13]] == [20, 21, 21]
     assert [error.row for error in listed] == sorted(error.row for error in listed)
 
 
