@@ -44,6 +44,7 @@ PROBLEMS = {
     "duplicate-columns": (422, "Columns have the same name"),
     "missing-columns": (422, "Columns are missing"),
     "too-many-columns": (422, "The file has too many columns"),
+    "too-many-rows": (422, "The file has too many rows"),
     "row-too-long": (422, "A row is too long"),
     "cell-too-long": (422, "A cell is too long"),
     "unclosed-quote": (422, "A quotation mark is not closed"),

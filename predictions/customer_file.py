@@ -27,6 +27,8 @@ from predictions.refusals import bad_file, failure, in_quotes, listed, shown
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel can have."""
+MOST_ROWS = 10_000_000
+"""The largest upload could hold more where rows are short, and every row costs the worker alike."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
 READ_BYTES = 256 * 1024
@@ -148,6 +150,7 @@ class CustomerFile:
             rows = _rows_of_plain(text)
             if rows is not None:
                 self.rows_read += rows
+                self._check_rows()
             else:
                 self._lines.extend(lines(text))
                 self._to_the_end_of_a_piece()
@@ -183,6 +186,7 @@ class CustomerFile:
                 self._row_start = self._characters_read
                 if record:
                     self.rows_read += 1
+                    self._check_rows()
                     yield record
         except csv.Error as exc:
             raise self._bad_quotes(exc) from exc
@@ -212,6 +216,14 @@ class CustomerFile:
                 "too-many-columns",
                 f"The header has {len(self.header):,} columns; {MOST_COLUMNS:,} is the most.",
                 "Leave out the columns that the model does not ask for.",
+            )
+
+    def _check_rows(self) -> None:
+        if self.rows_read > MOST_ROWS:
+            raise bad_file(
+                "too-many-rows",
+                f"The file has more than {MOST_ROWS:,} rows.",
+                "Split it, and upload the parts one by one.",
             )
 
     def _check_names_differ(self) -> None:

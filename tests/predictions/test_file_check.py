@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predictions import file_text
+from predictions import customer_file, file_text
 from predictions.customer_file import CustomerFile
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
 from predictions.file_check import FileCheck, check_head
@@ -105,6 +105,17 @@ def test_too_many_columns_are_counted():
     assert failure.message == "The header has 100,004 columns; 16,384 is the most."
 
 
+@pytest.mark.parametrize("row", ["C1,2,x,3\n", '"C1",2,x,3\n', "C1\n"])
+def test_a_file_has_so_many_rows_at_most(row, monkeypatch):
+    monkeypatch.setattr(customer_file, "MOST_ROWS", 30_000)
+
+    assert checked(HEADER + row * 30_000).facts.rows == 30_000
+    failure = refusal(HEADER + row * 30_001).failure
+
+    assert failure.code == "too-many-rows"
+    assert failure.message == "The file has more than 30,000 rows."
+
+
 def test_a_row_of_many_long_cells_is_refused_before_it_fills_the_memory():
     cell = b'"' + (b"x" * 99 + b"\n") * 1000 + b'",'
 
@@ -165,7 +176,10 @@ def test_counting_finds_what_reading_finds(rows, ends, size):
     def outcome(run):
         try:
             # Else all of a small file is its head.
-            with mock.patch.object(file_text, "HEAD", len(HEADER)):
+            with (
+                mock.patch.object(file_text, "HEAD", len(HEADER)),
+                mock.patch.object(customer_file, "MOST_ROWS", 8),
+            ):
                 return run(CustomerFile(cut(content, size), SCHEMA.needed_columns))
         except BadCustomerFile as exc:
             return exc.failure
