@@ -8,6 +8,7 @@ because it carries an Idempotency-Key, and everything else only reads.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,9 +156,10 @@ class Client:
         progress: called with the share of bytes received, in [0, 1].
         Raises ServiceError, and OSError when it cannot be written.
         """
-        partial = target.with_name(target.name + ".partial")
         retries = self._retries(RETRIES)
-        try:
+        # A folder of our own, so that no file of the person's is in the way; on the target's disk.
+        with tempfile.TemporaryDirectory(prefix=".retainwise-", dir=target.parent) as folder:
+            partial = Path(folder) / "result.csv"
             while True:
                 response = self._get(f"{prediction_id}/result.csv", preload_content=False)
                 self._expect(response, "text/csv")
@@ -168,8 +170,6 @@ class Client:
                 else:
                     break
             partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
     # ---- requests and answers ----
 

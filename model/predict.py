@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,9 @@ def score_file(
     schema = model.schema
     tally = Tally(schema)
     size_bytes = source.stat().st_size
-    partial = target.with_name(target.name + ".partial")
-    try:
+    # A folder of our own, so that no file of the person's is in the way; on the target's disk.
+    with tempfile.TemporaryDirectory(prefix=".retainwise-", dir=target.parent) as folder:
+        partial = Path(folder) / "result.csv"
         with (
             open_customer_file(
                 source, schema.needed_columns, optional=schema.optional_columns, matches=matches
@@ -57,8 +59,7 @@ def score_file(
             partial.open("w", encoding="utf-8", newline="") as out,
         ):
             called = customers.called
-            # With lines that end in \n alone, Python 3.11 leaves a cell with \r unquoted.
-            writer = csv.writer(out, lineterminator="\r\n")
+            writer = csv.writer(out, quoting=csv.QUOTE_ALL)
             writer.writerow(result.header(schema, called.get(schema.id_column or "")))
             mark = None
             for block in customers.blocks(BLOCK_ROWS):
@@ -69,8 +70,6 @@ def score_file(
                 tally.add(scores)
                 progress(tally.rows, customers.bytes_read / size_bytes)
         partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
     return Scored(
         tally.rows,
         tally.rows_failed,

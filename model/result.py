@@ -1,7 +1,13 @@
-"""The result file: a row for each customer, safe to open in a spreadsheet."""
+"""The result file: a row for each customer, safe to open in a spreadsheet.
+
+A spreadsheet may split lines at other marks than commas, and some trim what they show. So every
+cell is in quotation marks, and the first visible character of a text decides whether it could run
+as a formula (OWASP, CSV injection).
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 
 from model.artifact import Schema
@@ -10,7 +16,10 @@ from model.scoring import PROBABILITY_DIGITS, Scores
 
 ROW_NUMBER = "row"
 """Name of the first column where the customer file has no id column."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = frozenset("=+-@")
+_CONTROL_STARTS = ("\t", "\r", "\n")
+_INVISIBLE = frozenset({"Z", "C", "M"})
+"""Unicode's separators, control and format characters, and marks with no letter to stand on."""
 
 
 def header(schema: Schema, id_column: str | None) -> list[str]:
@@ -52,8 +61,19 @@ def rows(schema: Schema, scores: Scores) -> Iterator[list[str]]:
 
 
 def neutral(text: str) -> str:
-    """Return a text such that no spreadsheet runs it as a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """Return a text such that no spreadsheet runs it as a formula."""
+    if text[:1].isalnum():  # nearly all
+        return text
+    return f"'{text}" if text.startswith(_CONTROL_STARTS) or _is_formula(text) else text
+
+
+def _is_formula(text: str) -> bool:
+    for character in text:
+        if unicodedata.category(character)[0] not in _INVISIBLE:
+            return (
+                unicodedata.normalize("NFKC", character) in _FORMULA_STARTS
+            )  # a full-width one is one too
+    return False
 
 
 def _money(amount: float) -> str:

@@ -15,6 +15,7 @@ from model import scoring
 from model.artifact import SHIPPED, feature_types, load
 from model.features import encode
 from model.predict import Scored, score_file
+from model.result import neutral
 from model.scoring import explain
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
@@ -317,6 +318,41 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised(run, customers, star
     assert rows[1][0] == f"'{start}HYPERLINK(1)"
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *(" =", "\N{NO-BREAK SPACE}=", "\N{ZERO WIDTH SPACE}+", "\ufeff \N{WORD JOINER}@", "\x01-"),
+        *("\N{FULLWIDTH EQUALS SIGN}", " \N{FULLWIDTH COMMERCIAL AT}", "\N{SMALL PLUS SIGN}"),
+    ],
+)
+def test_the_first_visible_character_tells_a_formula(hidden):
+    assert neutral(f"{hidden}1+1") == f"'{hidden}1+1"
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "7590-VHVEG", " a=1", "Zoë", "(=1)", "\N{ZERO WIDTH SPACE}"]
+)
+def test_other_texts_stay_as_they_are(text):
+    assert neutral(text) == text
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_split_elsewhere_the_result_has_no_cell_that_runs(run, customers, delimiter, tmp_path):
+    customers.loc[:1, "customerID"] = ["a;=1+1", "a\t=1+1"]
+    run(customers)
+    text = (tmp_path / "out.csv").read_bytes().decode()
+    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
+    assert not [cell for cell in cells if cell.startswith("=")]
+
+
+def test_names_of_the_file_are_neutralised_wherever_they_are_written(run, customers):
+    customers.loc[0, "tenure"] = "n/a"
+    names = {"customerID": " =No", "tenure": "=x"}
+    _, result = run(customers.rename(columns=names), {"customerID": "=No", "tenure": "=x"})
+    assert next(iter(result.columns)) == "'=No"
+    assert result["error"][0] == "'=x: “n/a” is not a number"
+
+
 def test_our_own_numbers_are_not_text(run, customers):
     customers.loc[0, "MonthlyCharges"] = "-50"
     _, result = run(customers)
@@ -342,6 +378,15 @@ def test_a_file_that_breaks_half_way_leaves_no_result(model, telco, tmp_path, mo
         score_file(broken, target, model, threads=1, progress=lambda rows, share: None)
     assert target.read_text() == "the result of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_no_other_file_is_in_the_way(model, telco, tmp_path):
+    source, target = tmp_path / "out.csv.partial", tmp_path / "out.csv"
+    source.write_bytes(telco.read_bytes())
+    score_file(source, target, model, threads=1, progress=lambda rows, share: None)
+    assert source.read_bytes() == telco.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.csv.partial"]
+    assert target.stat().st_mode == source.stat().st_mode, "readable for whom every file is"
 
 
 def test_two_loads_and_two_threads_give_the_same_file(run, telco, tmp_path):

@@ -64,7 +64,7 @@ def test_a_model_of_another_business_finds_kinds_and_scores(labelled, tmp_path):
     model = load(tmp_path / "model")
     scored = score_file(labelled, result, model, threads=1, progress=lambda rows, share: None)
     assert (scored.rows, scored.rows_failed) == (400, 0)
-    assert result.read_text().startswith("customer,churn_probability,")
+    assert result.read_text().startswith('"customer","churn_probability",')
 
 
 def test_an_id_that_nobody_named_is_no_feature(labelled, tmp_path):
