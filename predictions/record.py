@@ -98,7 +98,7 @@ class RowErrorCount(Frozen):
 
 
 class RowError(Frozen):
-    """Why one row has no score. Holds a customer's cell: kept in summary.json only."""
+    """One reason why a row has no score. Holds a customer's cell: kept in summary.json only."""
 
     row: int = Field(description="The first customer is 1.")
     column: str | None = Field(description="As the file calls it; null: the row as a whole.")

@@ -116,7 +116,7 @@ def main(pipe: Connection, settings: JobSettings) -> None:
     while True:
         job = jobs.get()
         try:
-            event = _run(job, artifact, files, settings.threads, pipe)
+            event = run(job, artifact, files, settings.threads, pipe)
         except BadCustomerFile as exc:
             event = Refused(exc.failure)
         except InputChanged:
@@ -141,7 +141,11 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
             os._exit(0)  # the parent is gone, and with it the lease
 
 
-def _run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
+def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:
+    """Score one upload and store the result; `pipe` is told how far it is.
+
+    Raises BadCustomerFile and InputChanged where the file cannot be scored.
+    """
     from model.predict import score_file
     from predictions.files import SummaryFile
 

@@ -3,9 +3,9 @@
 import errno
 import json
 import shutil
-import tempfile
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd

@@ -1,0 +1,42 @@
+"""One job, without its process: from the upload to the stored result."""
+
+from __future__ import annotations
+
+import csv
+import io
+from multiprocessing import Pipe
+
+import pytest
+
+from customer_files import renamed, table
+from model.artifact import SHIPPED, load
+from predictions.errors import BadCustomerFile
+from predictions.record import FileFacts
+from worker.job import Job, run
+
+NAMES = {"tenure": "Months", "MonthlyCharges": "Fee"}
+
+
+def finished(cloud, folder, matches):
+    prediction = cloud.submit(renamed(**NAMES).encode())
+    facts = FileFacts(rows=6, columns=20, encoding="UTF-8", delimiter=",", matches=matches)
+    uploaded = prediction.input.model_copy(update={"facts": facts})
+    job = Job(prediction.model_copy(update={"input": uploaded}), folder)
+    _theirs, ours = Pipe()
+    return run(job, load(SHIPPED), cloud.files, 1, ours)
+
+
+def test_a_file_is_scored_by_the_columns_that_were_matched(cloud, tmp_path):
+    event = finished(cloud, tmp_path, NAMES)
+
+    stored = cloud.s3.get_object(Bucket=cloud.results_bucket, Key=event.result.key)["Body"].read()
+    rows = list(csv.DictReader(io.StringIO(stored.decode())))
+    assert [row["customerID"] for row in rows] == [row["customerID"] for row in table()]
+    assert all(row["churn_probability"] for row in rows)
+    assert (event.result.rows, event.result.rows_failed) == (6, 0)
+
+
+def test_without_matches_the_same_file_misses_them(cloud, tmp_path):
+    with pytest.raises(BadCustomerFile) as caught:
+        finished(cloud, tmp_path, {})
+    assert caught.value.failure.code == "missing-columns"
