@@ -115,6 +115,7 @@ def main(pipe: Connection, settings: JobSettings) -> None:
     pipe.send(Ready())
     while True:
         job = jobs.get()
+        event: Event
         try:
             event = run(job, artifact, files, settings.threads, pipe)
         except BadCustomerFile as exc:
