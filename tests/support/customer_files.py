@@ -108,6 +108,11 @@ def ragged() -> str:
     return "\n".join(lines)
 
 
+def one_delimiter_too_many() -> str:
+    header, *rows = text().splitlines()
+    return "\n".join([header, *(f"{row}," for row in rows)])
+
+
 def german(cell: str) -> str:
     return f"{float(cell):,.2f}".translate(str.maketrans(",.", ".,"))
 
@@ -165,6 +170,11 @@ FINE = [
         Scored(delimiter=";"),
     ),
     Case(
+        "marks-that-disagree",  # read by the comma of the first, the last would be thousands
+        lambda: changed(1, tenure="1,0", MonthlyCharges="29.850", TotalCharges="29.850").encode(),
+        Scored(),
+    ),
+    Case(
         "thousands-separators",
         lambda: text(every(TotalCharges=lambda cell: f"{float(cell):,.2f}")).encode(),
         Scored(),
@@ -190,6 +200,11 @@ FINE = [
     Case(
         "formulas",
         lambda: text(every(customerID=lambda name: f"=cmd|' /C calc'!{name}")).encode(),
+        Scored(),
+    ),
+    Case(
+        "formulas-behind-delimiters",
+        lambda: text(every(customerID=lambda name: f"{name};=1+1\t=1+1")).encode(),
         Scored(),
     ),
 ]
@@ -221,6 +236,11 @@ SOME_ROWS = [
         "ragged-rows",
         lambda: ragged().encode(),
         Scored(rows_failed=2, errors=(("cell-count", None, 2),)),
+    ),
+    Case(
+        "all-rows-ragged",
+        lambda: one_delimiter_too_many().encode(),
+        Scored(rows_failed=6, errors=(("cell-count", None, 6),)),
     ),
     Case(
         "blank-row",
