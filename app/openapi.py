@@ -160,7 +160,7 @@ def _paths() -> dict[str, Any]:
                 "Say what the account calls the model's columns",
                 {
                     "200": _answer("The columns as they are matched now.", ColumnsAnswer),
-                    **_problems(403, 413, 415, 422),
+                    **_problems(400, 403, 413, 415, 422),
                 },
                 requestBody={
                     "required": True,

@@ -339,8 +339,11 @@ def _missing_columns(
             f"The first line has one column only: {in_quotes(header[0])}.",
             "It must hold the names of the columns, separated by comma, semicolon, tab or bar.",
         )
-    free = [name for name in header if name and name not in used]
-    alike = most_alike(missing, free)
+    hint = "Add or rename the columns; capitals count, the order does not."
+    if not used and sum(bool(_NUMBER.fullmatch(name)) for name in header) > 1:
+        hint = "The first line looks like a customer: put a line with the columns' names before it."
+        header = ()  # a customer's cells are no names to choose from
+    alike = most_alike(missing, [name for name in header if name and name not in used])
     found = tuple(MissingColumn(name, alike.get(name)) for name in missing)
     described = {
         column.name: shown(column.name)
@@ -348,9 +351,6 @@ def _missing_columns(
         for column in found
     }
     noun = "A column is" if len(missing) == 1 else f"{len(missing)} columns are"
-    hint = "Add or rename the columns; capitals count, the order does not."
-    if not used and sum(bool(_NUMBER.fullmatch(name)) for name in header) > 1:
-        hint = "The first line looks like a customer: put a line with the columns' names before it."
     return MissingColumns(
         failure(
             "missing-columns",

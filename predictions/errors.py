@@ -80,7 +80,10 @@ class MissingColumn:
 
 
 class MissingColumns(BadCustomerFile):
-    """Columns that the model needs are not in the header; `header` is what is there instead."""
+    """Columns that the model needs are not in the header.
+
+    header: the names that are there instead; none where the first line is no header.
+    """
 
     def __init__(
         self, failure: Failure, missing: tuple[MissingColumn, ...], header: tuple[str, ...]

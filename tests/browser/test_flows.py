@@ -79,7 +79,8 @@ def test_columns_under_other_names_are_matched(page, open_page, scripts, watch):
     expect(page.get_by_role("alert")).to_contain_text("tenure")
 
     page.get_by_label("tenure").select_option(own_name)
-    page.get_by_role("button", name="Save and upload again").click()
+    save = "Save and upload again" if scripts else "Save"
+    page.get_by_role("button", name=save, exact=True).click()
     if not scripts:  # without one, no page can send a file that was chosen on another
         upload(page, file)
     expect(page.get_by_role("heading", name="own-names.csv")).to_be_visible()

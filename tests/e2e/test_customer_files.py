@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
-import re
 
 import pytest
 
 from customer_files import BAD, CASES, FINE, SOME_ROWS, Refused, table
 from localcloud.home import Home
+from page_text import text_of
 from product import peak_rss_bytes
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,12 +18,6 @@ MIB = 1024 * 1024
 
 def by_name(cases):
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
-
-
-def text_of(page):
-    """What a person reads, with single spaces."""
-    body = re.sub(r"<[^>]+>", " ", page.partition("<main")[2])
-    return re.sub(r"\s+", " ", html.unescape(body))
 
 
 def through_the_api(product, case, content):
@@ -93,9 +86,9 @@ def assert_result(product, case, prediction_id, expected):
 
 
 def assert_page(product, case, prediction_id):
-    page = product.http.get(f"{product.url}/predictions/{prediction_id}").text
-    assert "<script>alert" not in page
-    assert "Traceback" not in page
+    page = product.http.get(f"{product.url}/predictions/{prediction_id}")
+    assert "<script>alert" not in page.text
+    assert "Traceback" not in page.text
     told = text_of(page)
     failed, scored = case.answer.rows_failed, case.answer.rows - case.answer.rows_failed
     if not scored:
@@ -121,7 +114,7 @@ def test_a_file_that_cannot_be_scored_is_refused_at_once(product, case):
     assert problem.headers["Content-Type"] == "application/problem+json"
     assert (problem.status_code, problem.json()["code"]) == (422, case.answer.code)
     assert page.status_code == 422
-    told = text_of(page.text)
+    told = text_of(page)
     for words in case.answer.says:
         assert words in f"{problem.json()['detail']} {problem.json().get('hint')}"
         assert words in told

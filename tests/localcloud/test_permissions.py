@@ -156,6 +156,10 @@ CALLS = {
             "acme", root.queued(new_id()).id, erase_after_s=0
         ),
         "store.order_erasure": lambda s, _, __: s.store.order_erasure("acme", new_id()),
+        "store.column_matches": lambda s, _, __: s.store.column_matches("acme"),
+        "store.remember_column_matches": lambda s, _, __: s.store.remember_column_matches(
+            "acme", {"tenure": "months"}
+        ),
         "queue.send": lambda s, root, _: s.queue.send(root.queued()),
         "queue.ping": lambda s, _, __: s.queue.ping(),
         "files.ping": lambda s, _, __: s.files.ping(),

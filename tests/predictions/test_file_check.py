@@ -91,10 +91,11 @@ def test_neither_id_nor_label_is_needed():
 
 
 def test_a_file_without_a_header_is_told_so():
-    failure = refusal("C1,12,Month-to-month,29.85\nC2,5,One year,56.95\n").failure
+    error = refusal("C1,12,Month-to-month,29.85\nC2,5,One year,56.95\n")
 
-    assert failure.code == "missing-columns"
-    assert "looks like a customer" in failure.hint
+    assert error.failure.code == "missing-columns"
+    assert "looks like a customer" in error.failure.hint
+    assert error.header == (), "no customer's cells are offered as names"
 
 
 def test_too_many_columns_are_counted():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 
 def text_of(answer):
     """Give the words of a page's main part, with single spaces."""
     body = re.sub(r"</?bdi[^>]*>", "", answer.text.partition("<main")[2])
-    body = re.sub(r"<[^>]+>", " ", body)
+    body = html.unescape(re.sub(r"<[^>]+>", " ", body))
     return re.sub(r"\s+", " ", body)

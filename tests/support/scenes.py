@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from product import TELCO, Product
 Scene = Callable[["Stage", Page], None]
 
 HEADER, *CUSTOMERS = TELCO.read_text().splitlines(keepends=True)
+_ODD = {"customerID": "\N{RIGHT-TO-LEFT OVERRIDE}" + "x" * 3000, "MonthlyCharges": "1e38"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ class Stage:
         self._product = product
         self._joined = joined
         self._failed = joined.submit_without_its_file("customers-april.csv").id
-        self._with_gaps = self._uploaded("customers-march.csv", _with_gaps())
+        self._with_gaps = self._uploaded(
+            "customers-march.csv", _changed(2000, range(48, 2000, 170), tenure="n/a")
+        )
+        self._unscored = self._uploaded(
+            "customers-february.csv", _changed(400, range(1, 401), tenure="n/a")
+        )
+        self._odd = self._uploaded("customers-odd.csv", _changed(2, [1], **_ODD))
         self._completed = product.upload(TELCO, name="telco.csv")
-        for prediction_id in (self._with_gaps, self._completed):
+        for prediction_id in (self._with_gaps, self._unscored, self._odd, self._completed):
             product.wait_until(prediction_id, "COMPLETED")
 
     def upload(self, page: Page) -> None:
@@ -112,6 +119,15 @@ class Stage:
         """A prediction with customers that have no score."""
         self._open(page, f"/predictions/{self._with_gaps}")
 
+    def prediction_without_scores(self, page: Page) -> None:
+        """A prediction in which no customer has a score."""
+        self._open(page, f"/predictions/{self._unscored}")
+        expect(page.get_by_role("alert")).to_be_visible()
+
+    def prediction_of_odd_customers(self, page: Page) -> None:
+        """A prediction with ids and amounts as no business has them."""
+        self._open(page, f"/predictions/{self._odd}")
+
     def failed(self, page: Page) -> None:
         """A prediction whose file was lost."""
         self._open(page, f"/predictions/{self._failed}")
@@ -138,14 +154,15 @@ class Stage:
         return answer.json()["id"]
 
 
-def _with_gaps() -> str:
-    """Give a file in which some customers cannot be scored."""
-    lines = telco(2000).splitlines(keepends=True)
+def _changed(count: int, rows: Iterable[int], **cells: str) -> str:
+    """Give a file of the first `count` Telco customers, with other cells in some rows."""
+    lines = telco(count).splitlines(keepends=True)
     columns = lines[0].rstrip().split(",")
-    for row in range(48, 2000, 170):
-        cells = lines[row].split(",")
-        cells[columns.index("tenure")] = "n/a"
-        lines[row] = ",".join(cells)
+    for row in rows:
+        of_row = lines[row].split(",")
+        for column, cell in cells.items():
+            of_row[columns.index(column)] = cell
+        lines[row] = ",".join(of_row)
     return "".join(lines)
 
 
@@ -165,5 +182,7 @@ SCENES: dict[str, Scene] = PICTURED | {
     "matched": Stage.matched,
     "nothing yet": Stage.nothing_yet,
     "with gaps": Stage.prediction_with_gaps,
+    "without scores": Stage.prediction_without_scores,
+    "odd customers": Stage.prediction_of_odd_customers,
     "gone": Stage.gone,
 }
