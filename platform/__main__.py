@@ -1,81 +1,83 @@
-"""RetainWise in AWS, top to bottom: what is kept, what waits, what runs and what it may do.
+"""RetainWise in AWS, top to bottom: what is kept, what waits, who comes in, what runs.
 
 `pulumi up` applies this to AWS; `retainwise up` applies it to an emulated AWS on one machine.
+`bootstrap/` is what must be there before.
 """
 
-import pulumi
 import pulumi_aws as aws
 
-from infra import permissions
+from infra import environment, metrics, permissions
+from infra.alarms import Alarms, Watched
+from infra.dashboard import dashboard
+from infra.edge import Edge
+from infra.endpoints import Endpoints, reachable_in
 from infra.identity import Account
+from infra.keys import DataKey
 from infra.network import Network
 from infra.queues import PredictionsQueue
-from infra.services import Service
+from infra.recovery import Recovery
+from infra.scaling import ByBacklog, ByLoad
+from infra.services import Cluster, Place, Service
 from infra.settings import read_settings
+from infra.sign_in import SessionSecret
 from infra.storage import Storage
+from infra.tags import tag_everything
+
+PORT = 8000  # on which the web service listens
+WORKER_READY = "/tmp/worker-ready"  # noqa: S108 - in the task, there while it can take jobs
 
 settings = read_settings()  # a wrong one ends it here, before anything is declared
 name = f"{settings.environment}-retainwise"
+tag_everything(settings.environment)
 account = Account(aws.get_caller_identity().account_id, aws.get_region().region)
+boundary = account.global_arn("iam", f"policy/{name}-boundary")  # made by the bootstrap
 
-network = Network(name, settings.network, account.region)
-storage = Storage(name, account.id)
-queues = PredictionsQueue(
-    f"{name}-predictions",
-    visibility_s=settings.predictions.lease_s,
-    max_receives=settings.predictions.max_receives,
+# What is kept, and what waits.
+key = DataKey(name, settings.data, account)
+storage = Storage(name, settings.data, account.id, key)
+queues = PredictionsQueue(f"{name}-predictions", settings.predictions, settings.data, key)
+Recovery(name, settings.data, account=account, key=key, storage=storage, boundary=boundary)
+
+# Where it runs, and how people come in.
+network = Network(name, settings.network, account.region, is_public=settings.edge is not None)
+endpoints = Endpoints(name, network, account, reachable_in(name, account, storage, queues, key))
+cluster = Cluster(name)
+place = Place(name, account, network, endpoints, cluster, key, boundary, settings.operations)
+edge = secret = None
+if settings.edge is not None:
+    edge = Edge(name, settings.edge, settings.data, account=account, network=network, port=PORT)
+    secret = SessionSecret(name, key.arn)
+
+# Who is told when something is wrong.
+watched = Watched.of(name, settings, queues, edge)
+alarms = Alarms(name, settings.operations, watched, account=account, key=key)
+dashboard(name, account.region, watched, alarms.runbooks)
+
+# What runs.
+Service(
+    "web",
+    settings.services.web,
+    place,
+    command=["retainwise", "web", "--bind", f"0.0.0.0:{PORT}"],
+    port=PORT,
+    behind=edge,
+    environment=environment.of_web(settings, storage, queues, edge),
+    secrets={"SESSION_SECRET": secret.arn} if secret else {},
+    may=permissions.web(storage, queues, key, account),
+    scaling=ByLoad(settings.services.web.cpu_target_percent),
+    alarms=alarms.take_back_web,
 )
-cluster = aws.ecs.Cluster(name, name=name)
-
-shared = {
-    "RETAINWISE_ENV": settings.environment,
-    "PREDICTIONS_QUEUE_URL": queues.queue.url,
-    "PREDICTIONS_TABLE": storage.table.name,
-    "UPLOADS_BUCKET": storage.uploads.bucket,
-    "RESULTS_BUCKET": storage.results.bucket,
-    "MODEL_DIR": "model/artifacts/telco",
-    "RESEND_AFTER_S": str(settings.predictions.resend_after_s),
-}
-signing_in = {"IDENTITY_PROVIDER": p} if (p := settings.web.identity_provider) else {}
-
-web = Service(
-    f"{name}-web",
-    settings.web,
-    account=account,
-    network=network,
-    cluster=cluster,
-    service="web",
-    command=["retainwise", "web", "--bind", "0.0.0.0:8000"],
-    ports=[8000],
-    environment=shared
-    | signing_in
-    | {
-        "MAX_UPLOAD_BYTES": str(settings.predictions.max_upload_bytes),
-        "REQUESTS_PER_MINUTE": str(settings.web.requests_per_minute),
-        "UPLOADS_PER_MINUTE": str(settings.web.uploads_per_minute),
-    },
-    may=permissions.web(storage, queues),
-)
-worker = Service(
-    f"{name}-worker",
-    settings.worker,
-    account=account,
-    network=network,
-    cluster=cluster,
-    service="worker",
+Service(
+    "worker",
+    settings.services.worker,
+    place,
     command=["retainwise", "worker"],
-    environment=shared
-    | {
-        "PREDICTIONS_DLQ_URL": queues.dlq.url,
-        "LEASE_S": str(settings.predictions.lease_s),
-        "MAX_ATTEMPTS": str(settings.predictions.max_attempts),
-        "JOB_PROCESSES": str(settings.worker.job_processes),
-        "JOB_THREADS": str(settings.worker.job_threads),
-        "STOP_BUDGET_S": str(settings.worker.stop_budget_s),
-        "POLL_WAIT_S": str(settings.worker.poll_wait_s),
-        "SWEEP_EVERY_S": str(settings.worker.sweep_every_s),
-    },
-    may=permissions.worker(storage, queues),
+    environment=environment.of_worker(settings, storage, queues),
+    may=permissions.worker(storage, queues, key, account),
+    scaling=ByBacklog(queues.queue.name, settings.services.worker.backlog_per_task),
+    counts=metrics.OF_WORKER,
+    alarms=alarms.take_back_worker,
+    is_healthy=["test", "-f", WORKER_READY],
 )
 
 pulumi.export("queue_url", queues.queue.url)
@@ -83,5 +85,4 @@ pulumi.export("dlq_url", queues.dlq.url)
 pulumi.export("table", storage.table.name)
 pulumi.export("uploads_bucket", storage.uploads.bucket)
 pulumi.export("results_bucket", storage.results.bucket)
-pulumi.export("web_task_definition", web.task_definition.arn)
-pulumi.export("worker_task_definition", worker.task_definition.arn)
+pulumi.export("url", edge.url if edge else None)

@@ -1,16 +1,22 @@
 """Who a service is: the role its code acts under and the role that starts it.
 
-Exact actions on exact resources. `permissions` says what each service's code may do.
+Exact actions on exact resources. `permissions` says what each service's code may do. A role holds
+what is declared and nothing else: what someone adds to it by hand goes with the next deploy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+
+WITHOUT_RESOURCE = {
+    "ecr:GetAuthorizationToken": "the token opens the registry, which is the account's one",
+}
+"""Actions that AWS takes on no narrower resource than `*`, and why. No others may have it."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +30,102 @@ class Account:
         """Name a resource of this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
 
+    def global_arn(self, service: str, resource: str) -> str:
+        """Name a resource of this account that is in no region."""
+        return f"arn:aws:{service}::{self.id}:{resource}"
+
 
 @dataclass(frozen=True)
 class Statement:
-    """What is allowed on what."""
+    """What is allowed on what, and when."""
 
     actions: tuple[str, ...]
     resources: tuple[pulumi.Input[str], ...]
+    condition: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Give it in the form of IAM's policy language."""
-        return {"Effect": "Allow", "Action": [*self.actions], "Resource": [*self.resources]}
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": [*self.actions],
+            "Resource": [*self.resources],
+        }
+        return statement | ({"Condition": self.condition} if self.condition else {})
 
 
-def allow(*actions: str, on: pulumi.Input[str] | Sequence[pulumi.Input[str]]) -> Statement:
-    """Allow these actions on one resource or several."""
+def allow(
+    *actions: str,
+    on: pulumi.Input[str] | Sequence[pulumi.Input[str]],
+    when: Mapping[str, Any] | None = None,
+) -> Statement:
+    """Allow these actions on one resource or several, under a condition if one is given."""
     resources = tuple(on) if isinstance(on, list | tuple) else (on,)
-    return Statement(actions, resources)
+    return Statement(actions, resources, when or {})
+
+
+def policy(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """Write a policy's document."""
+    return pulumi.Output.json_dumps(
+        {"Version": "2012-10-17", "Statement": [statement.as_json() for statement in statements]}
+    )
+
+
+class Role(pulumi.ComponentResource):
+    """A role with one policy inside, `may`, and no others, by whomever they were added."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        trust: Mapping[str, Any],
+        may: Sequence[Statement],
+        boundary: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("retainwise:infra:Role", name, None, opts)
+        role = aws.iam.Role(
+            name,
+            name=name,
+            assume_role_policy=pulumi.Output.json_dumps(
+                {"Version": "2012-10-17", "Statement": [trust]}
+            ),
+            permissions_boundary=boundary,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.arn, self.name = role.arn, role.name
+        inside = pulumi.ResourceOptions(parent=role)
+        inline = aws.iam.RolePolicy(
+            name,
+            name="may",
+            role=role.name,
+            policy=policy(may),
+            opts=pulumi.ResourceOptions.merge(
+                inside, pulumi.ResourceOptions(delete_before_replace=True)
+            ),
+        )
+        aws.iam.RolePoliciesExclusive(
+            name, role_name=role.name, policy_names=[inline.name], opts=inside
+        )
+        aws.iam.RolePolicyAttachmentsExclusive(
+            name, role_name=role.name, policy_arns=[], opts=inside
+        )
+        self.register_outputs({"arn": self.arn})
+
+
+def trust_service(service: str, account: Account, source: str) -> dict[str, Any]:
+    """Trust one of AWS's services, and only when it acts for this account (the confused deputy).
+
+    source: the ARNs, with wildcards, of what it may act for.
+    """
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": account.id},
+            "ArnLike": {"aws:SourceArn": source},
+        },
+    }
 
 
 class ServiceRoles(pulumi.ComponentResource):
@@ -52,66 +137,15 @@ class ServiceRoles(pulumi.ComponentResource):
         account: Account,
         *,
         may: Sequence[Statement],
-        repository: str,
-        log_group: aws.cloudwatch.LogGroup,
+        starts_with: Sequence[Statement],
+        boundary: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:infra:ServiceRoles", name, None, opts)
-        self.task = self._role(f"{name}-task", account, may)
-        self.execution = self._role(
-            f"{name}-execution",
-            account,
-            [
-                # The one action here that AWS does not let us narrow to a resource.
-                allow("ecr:GetAuthorizationToken", on="*"),
-                allow(
-                    "ecr:BatchCheckLayerAvailability",
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                    on=account.arn("ecr", f"repository/{repository}"),
-                ),
-                # The streams of the service's own group: ECS names one after each task.
-                allow(
-                    "logs:CreateLogStream",
-                    "logs:PutLogEvents",
-                    on=pulumi.Output.concat(log_group.arn, ":log-stream:*"),
-                ),
-            ],
+        inside = pulumi.ResourceOptions(parent=self)
+        trust = trust_service("ecs-tasks.amazonaws.com", account, account.arn("ecs", "*"))
+        self.task = Role(f"{name}-task", trust=trust, may=may, boundary=boundary, opts=inside)
+        self.execution = Role(
+            f"{name}-execution", trust=trust, may=starts_with, boundary=boundary, opts=inside
         )
         self.register_outputs({"task": self.task.arn, "execution": self.execution.arn})
-
-    def _role(self, name: str, account: Account, may: Sequence[Statement]) -> aws.iam.Role:
-        role = aws.iam.Role(
-            name,
-            name=name,
-            assume_role_policy=pulumi.Output.json_dumps(_only_our_tasks(account)),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.iam.RolePolicy(
-            name,
-            name="may",
-            role=role.name,
-            policy=pulumi.Output.json_dumps(
-                {"Version": "2012-10-17", "Statement": [statement.as_json() for statement in may]}
-            ),
-            opts=pulumi.ResourceOptions(parent=role),
-        )
-        return role
-
-
-def _only_our_tasks(account: Account) -> dict[str, Any]:
-    """Trust ECS, and only when it acts for a task of this account (the confused deputy)."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {
-                    "StringEquals": {"aws:SourceAccount": account.id},
-                    "ArnLike": {"aws:SourceArn": account.arn("ecs", "*")},
-                },
-            }
-        ],
-    }

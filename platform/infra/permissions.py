@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from infra.identity import Statement, allow
+from infra.identity import Account, Statement, allow
+from infra.keys import DataKey
 from infra.queues import PredictionsQueue
-from infra.storage import Storage
+from infra.storage import PrivateBucket, Storage
 
 _RECORD_STEPS = (
     "dynamodb:GetItem",
@@ -23,7 +24,9 @@ _RECORD_STEPS = (
 )
 
 
-def web(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
+def web(
+    storage: Storage, queues: PredictionsQueue, key: DataKey, account: Account
+) -> Sequence[Statement]:
     """Take uploads in, show their records, hand results out."""
     uploads, results = storage.uploads, storage.results
     return [
@@ -39,10 +42,13 @@ def web(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
         allow("s3:GetObject", on=_objects(results, "results")),
         # HeadBucket, with which /readyz asks whether they answer.
         allow("s3:ListBucket", on=[uploads.arn, results.arn]),
+        _through_the_key(key, account),
     ]
 
 
-def worker(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
+def worker(
+    storage: Storage, queues: PredictionsQueue, key: DataKey, account: Account
+) -> Sequence[Statement]:
     """Process what is queued, sweep what got stuck, erase what was deleted."""
     uploads, results = storage.uploads, storage.results
     return [
@@ -70,12 +76,24 @@ def worker(storage: Storage, queues: PredictionsQueue) -> Sequence[Statement]:
             "s3:DeleteObjectVersion",
             on=[_objects(uploads, "uploads"), _objects(results, "results")],
         ),
+        _through_the_key(key, account),
     ]
+
+
+def _through_the_key(key: DataKey, account: Account) -> Statement:
+    """Let S3, SQS and DynamoDB use the stack's key for a service; itself it cannot use it."""
+    via = [f"{one}.{account.region}.amazonaws.com" for one in ("dynamodb", "s3", "sqs")]
+    return allow(
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        on=key.arn,
+        when={"StringEquals": {"kms:ViaService": via}},
+    )
 
 
 def _index(table: aws.dynamodb.Table, name: str) -> pulumi.Output[str]:
     return pulumi.Output.concat(table.arn, "/index/", name)
 
 
-def _objects(bucket: aws.s3.Bucket, prefix: str) -> pulumi.Output[str]:
+def _objects(bucket: PrivateBucket, prefix: str) -> pulumi.Output[str]:
     return pulumi.Output.concat(bucket.arn, f"/{prefix}/*")

@@ -5,48 +5,56 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
+from infra.keys import DataKey
+from infra.settings import DataSettings, PredictionsSettings
+
 _DAY_S = 24 * 60 * 60
 _RETENTION_S = 4 * _DAY_S
 # A message keeps its age when it moves here: this must outlast the source's. AWS's longest.
 _DLQ_RETENTION_S = 14 * _DAY_S
 _LONGEST_POLL_S = 20  # SQS's own limit
+# How long SQS may use a data key before it asks KMS again: it costs, and a minute is the least.
+_KEY_REUSE_S = 300
 
 
 class PredictionsQueue(pulumi.ComponentResource):
     """The queue that workers receive from, and its dead-letter queue.
 
-    `visibility_s` is the workers' lease: how long a message that nobody renews stays hidden.
-    `max_receives` is a last resort; attempts are counted on the record.
+    A message that nobody renews stays hidden for the workers' lease, no longer and no shorter.
     """
 
     def __init__(
         self,
         name: str,
-        *,
-        visibility_s: int,
-        max_receives: int,
+        settings: PredictionsSettings,
+        data: DataSettings,
+        key: DataKey,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:infra:PredictionsQueue", name, None, opts)
         # With a fixed name, created before deleted, the new one would be the one that is deleted.
-        stateful = pulumi.ResourceOptions(parent=self, protect=True, delete_before_replace=True)
+        stateful = pulumi.ResourceOptions(
+            parent=self, protect=data.protect, delete_before_replace=True
+        )
         self.dlq = aws.sqs.Queue(
             f"{name}-dlq",
             name=f"{name}-dlq",
             message_retention_seconds=_DLQ_RETENTION_S,
-            sqs_managed_sse_enabled=True,
+            kms_master_key_id=key.arn,
+            kms_data_key_reuse_period_seconds=_KEY_REUSE_S,
             opts=stateful,
         )
         self.queue = aws.sqs.Queue(
             f"{name}-queue",
             name=f"{name}-queue",
-            visibility_timeout_seconds=visibility_s,
+            visibility_timeout_seconds=settings.lease_s,
             message_retention_seconds=_RETENTION_S,
             receive_wait_time_seconds=_LONGEST_POLL_S,
             redrive_policy=pulumi.Output.json_dumps(
-                {"deadLetterTargetArn": self.dlq.arn, "maxReceiveCount": max_receives}
+                {"deadLetterTargetArn": self.dlq.arn, "maxReceiveCount": settings.max_receives}
             ),
-            sqs_managed_sse_enabled=True,
+            kms_master_key_id=key.arn,
+            kms_data_key_reuse_period_seconds=_KEY_REUSE_S,
             opts=stateful,
         )
         # Nothing else may use it as its dead-letter queue, and messages go back only there.
@@ -58,4 +66,29 @@ class PredictionsQueue(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        for queue, label in ((self.queue, f"{name}-queue"), (self.dlq, f"{name}-dlq")):
+            aws.sqs.QueuePolicy(
+                label,
+                queue_url=queue.url,
+                policy=_only_by_tls(queue.arn),
+                opts=pulumi.ResourceOptions(parent=queue),
+            )
         self.register_outputs({"url": self.queue.url, "dlq_url": self.dlq.url})
+
+
+def _only_by_tls(arn: pulumi.Output[str]) -> pulumi.Output[str]:
+    return pulumi.Output.json_dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "only-by-tls",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sqs:*",  # of a denial, the strict choice
+                    "Resource": arn,
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+    )

@@ -7,7 +7,7 @@ allowed. Strict values are the defaults; to loosen one is a visible line in `Pul
 from __future__ import annotations
 
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 import pulumi
 from pydantic import (
@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 
 STOP_TIMEOUT_S = 120
 """Between SIGTERM and SIGKILL: the most that ECS allows on Fargate."""
+PRODUCTION = "prod"
 
 # Fargate's sizes: CPU units to the memory that goes with them, MiB.
 _MEMORY_MIB = {
@@ -32,6 +33,10 @@ _MEMORY_MIB = {
     2048: range(4096, 16384 + 1, 1024),
     4096: range(8192, 30720 + 1, 1024),
 }
+
+S = TypeVar("S", bound=BaseModel)
+Zone = Annotated[str, StringConstraints(pattern="^[a-f]$")]
+Region = Annotated[str, StringConstraints(pattern="^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 
 
 class Section(BaseModel):
@@ -46,10 +51,17 @@ class NetworkSettings(Section):
     cidr: IPv4Network = Field(
         description="Addresses of the VPC, /16 to /24. Not to overlap with what it is peered with."
     )
-    zones: tuple[Annotated[str, StringConstraints(pattern="^[a-f]$")], ...] = Field(
+    zones: tuple[Zone, ...] = Field(
+        min_length=1,
+        max_length=6,
+        description="Letters of the availability zones in which tasks run. Each costs the hourly "
+        "price of every interface endpoint.",
+    )
+    public_zones: tuple[Zone, ...] = Field(
+        ("a", "b", "c"),
         min_length=2,
         max_length=6,
-        description="Letters of the availability zones, one private subnet in each.",
+        description="Zones of the load balancer, which AWS wants in two at least.",
     )
 
     @field_validator("cidr")
@@ -59,6 +71,29 @@ class NetworkSettings(Section):
         if not 16 <= cidr.prefixlen <= 24:
             raise ValueError("the prefix must be from /16 to /24")
         return cidr
+
+
+class DataSettings(Section):
+    """`retainwise:data`: how what is kept is guarded."""
+
+    protect: bool = Field(
+        True,
+        description="Whether Pulumi and AWS refuse to delete what holds data. With false the "
+        "stack can be torn down, with all that is in it.",
+    )
+    recovery_region: Region | None = Field(
+        None, description="Where files, records and backups are copied to; none: nowhere."
+    )
+    backup_days: int = Field(
+        35, ge=1, le=36_500, description="How long a daily backup of the records is kept."
+    )
+    old_version_days: int = Field(
+        30,
+        ge=1,
+        le=3_650,
+        description="How long a file that was overwritten or deleted can be had back. Deleting a "
+        "prediction erases its versions at once.",
+    )
 
 
 class PredictionsSettings(Section):
@@ -99,7 +134,23 @@ class ServiceSettings(Section):
     )
     cpu: Literal[256, 512, 1024, 2048, 4096] = Field(description="1024 units are one vCPU.")
     memory_mib: int = Field(description="Memory of a task, MiB; what is allowed hangs on cpu.")
-    tasks: int = Field(ge=0, le=100, description="How many run; 0 stops the service.")
+    tasks: int = Field(
+        ge=0, le=100, description="How many run; at least, where max_tasks is above."
+    )
+    max_tasks: int | None = Field(
+        None, ge=1, le=100, description="How many may run under load; none: always `tasks`."
+    )
+    spool_gib: int = Field(
+        21,
+        ge=21,
+        le=200,
+        description="Disk of a task, GiB: the one place it can write. Fargate's least is 21.",
+    )
+    spot: bool = Field(
+        False,
+        description="Whether tasks run on spare capacity: a third of the price, and AWS may stop "
+        "one with two minutes' notice.",
+    )
 
     @model_validator(mode="after")
     def _is_a_fargate_size(self) -> Self:
@@ -108,14 +159,20 @@ class ServiceSettings(Section):
             raise ValueError(f"with cpu {self.cpu}, memory_mib must be one of {[*allowed]}")
         return self
 
+    @model_validator(mode="after")
+    def _most_is_not_below_least(self) -> Self:
+        if self.max_tasks is not None and self.max_tasks < self.tasks:
+            raise ValueError(f"max_tasks must be at least tasks, which is {self.tasks}")
+        return self
+
 
 class WebSettings(ServiceSettings):
-    """`retainwise:web`."""
+    """`retainwise:services.web`."""
 
     identity_provider: Literal["demo"] | None = Field(
         None,
-        description="Who signs people in. Without one the app refuses to start; demo is for "
-        "the loopback only.",
+        description="Who signs people in where there is no edge to do it; demo is for the "
+        "loopback only.",
     )
     requests_per_minute: int = Field(
         6_000,
@@ -129,10 +186,13 @@ class WebSettings(ServiceSettings):
         le=1_000_000,
         description="Files that one account may upload; each task counts for itself.",
     )
+    cpu_target_percent: int = Field(
+        60, ge=10, le=90, description="Average load above which tasks are added."
+    )
 
 
 class WorkerSettings(ServiceSettings):
-    """`retainwise:worker`."""
+    """`retainwise:services.worker`."""
 
     job_processes: int = Field(1, ge=1, le=32, description="Jobs at a time in one task.")
     job_threads: int = Field(1, ge=1, le=64, description="Threads that score one job.")
@@ -144,6 +204,63 @@ class WorkerSettings(ServiceSettings):
     )
     poll_wait_s: int = Field(20, ge=1, le=20, description="SQS's long poll, seconds.")
     sweep_every_s: int = Field(5, ge=1, le=300, description="Looking for stuck records, seconds.")
+    backlog_per_task: int = Field(
+        20,
+        ge=1,
+        le=10_000,
+        description="Waiting jobs per task above which tasks are added: the wait that people "
+        "accept, divided by the seconds that a job takes.",
+    )
+
+
+class ServicesSettings(Section):
+    """`retainwise:services`: a block for each service. Those we do not know are plain ones."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, ServiceSettings] = Field(init=False)
+
+    web: WebSettings
+    worker: WorkerSettings
+
+
+class EdgeSettings(Section):
+    """`retainwise:edge`: where people come in. Without it nobody does."""
+
+    host: str = Field(
+        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",
+        description="The name of the service, such as churn.example.com.",
+    )
+    hosted_zone_id: str = Field(
+        pattern="^Z[A-Z0-9]+$",
+        description="The Route 53 zone that the name is in; the certificate is proved there too.",
+    )
+    session_hours: int = Field(
+        12, ge=1, le=168, description="How long somebody stays signed in, hours."
+    )
+    requests_per_5_minutes: int = Field(
+        10_000,
+        ge=100,
+        le=2_000_000,
+        description="Requests that one address may make, before the firewall refuses more.",
+    )
+
+
+class OperationsSettings(Section):
+    """`retainwise:operations`: who is told, and where they read on."""
+
+    repository: str = Field(
+        pattern=r"^[\w.-]+/[\w.-]+$",
+        description="Owner and name on GitHub: the addresses of the runbooks start with it.",
+    )
+    alarm_emails: tuple[Annotated[str, StringConstraints(pattern="^[^@ ]+@[^@ ]+$")], ...] = Field(
+        (), description="Who is told of alarms; each address has to be confirmed once."
+    )
+    monthly_budget_usd: int = Field(
+        ge=1, le=1_000_000, description="Spending in a month above which somebody is told."
+    )
+    log_days: Literal[7, 14, 30, 60, 90, 180, 365] = Field(
+        90, description="How long logs are kept, days."
+    )
 
 
 class Settings(Section):
@@ -154,9 +271,26 @@ class Settings(Section):
         description="The stack's name. It starts every name, and a bucket's has 63 characters.",
     )
     network: NetworkSettings
+    data: DataSettings
     predictions: PredictionsSettings
-    web: WebSettings
-    worker: WorkerSettings
+    services: ServicesSettings
+    edge: EdgeSettings | None = None
+    operations: OperationsSettings
+
+    @model_validator(mode="after")
+    def _people_are_signed_in_by_one(self) -> Self:
+        is_demo = self.services.web.identity_provider == "demo"
+        if self.environment == PRODUCTION and (is_demo or self.edge is None):
+            raise ValueError(
+                "retainwise:edge: production signs people in at its load balancer; give it an "
+                "edge, and no identity_provider"
+            )
+        if is_demo == (self.edge is not None):
+            raise ValueError(
+                "retainwise:edge: give either an edge, which signs people in, or "
+                "services.web.identity_provider: demo, which is for the loopback only"
+            )
+        return self
 
 
 def read_settings() -> Settings:
@@ -165,36 +299,58 @@ def read_settings() -> Settings:
     Raises pulumi.RunError, which Pulumi shows without a traceback, with one line for each key
     that is missing, unknown or out of its limits.
     """
-    config = pulumi.Config("retainwise")
+    return read_stack("retainwise", Settings)
+
+
+def read_stack(project: str, kind: type[S]) -> S:
+    """Read a stack's configuration, one section a field, its name as `environment`.
+
+    Raises what `read_settings` raises.
+    """
+    config = pulumi.Config(project)
     stack = pulumi.get_stack()
-    sections = {name: config.get_object(name) for name in Settings.model_fields}
+    sections = {name: config.get_object(name) for name in kind.model_fields}
     given = {name: value for name, value in sections.items() if value is not None}
     try:
-        return Settings.model_validate(given | {"environment": stack})
+        return kind.model_validate(given | {"environment": stack})
     except ValidationError as exc:
-        lines = [_in_words(error, stack) for error in exc.errors(include_url=False)]
+        errors = exc.errors(include_url=False)
+        lines = [_in_words(error, project, stack, kind) for error in errors]
         raise pulumi.RunError("\n  ".join([f"Pulumi.{stack}.yaml is not usable:", *lines])) from exc
 
 
-def _in_words(error: ErrorDetails, stack: str) -> str:
+def _in_words(error: ErrorDetails, project: str, stack: str, kind: type[BaseModel]) -> str:
     """One line: the key, what was found there, what is allowed, and what the key is for."""
+    allowed = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:  # of several keys together, which the message names
+        return allowed
     section, *path = [str(part) for part in error["loc"]]
     if section == "environment":
         key, found = "the stack's name", f" = {stack}"
     else:
-        key = ".".join([f"retainwise:{section}", *path])
+        key = ".".join([f"{project}:{section}", *path])
         found = "" if error["type"] == "missing" else f" = {error['input']}"
-    allowed = error["msg"]
-    if error["type"] == "extra_forbidden":
-        model: Any = Settings.model_fields[section].annotation
+    model, purpose = _place(kind, [section, *path])
+    if error["type"] == "extra_forbidden" and model is not None:
         allowed = f"no such key; there are {', '.join(model.model_fields)}"
-    purpose = _description(section, path)
     return f"{key}{found}: {allowed}" + (f" ({purpose})" if purpose else "")
 
 
-def _description(section: str, path: list[str]) -> str | None:
-    field = Settings.model_fields[section]
-    if path:
-        model: Any = field.annotation
-        field = model.model_fields.get(path[0])
-    return field.description if field else None
+def _place(kind: type[BaseModel], path: list[str]) -> tuple[type[BaseModel] | None, str | None]:
+    """Follow a path of keys: the section that its last key is in, and what that key is for."""
+    section: type[BaseModel] | None = kind
+    for name in path[:-1]:
+        if section is None:
+            break
+        field = section.model_fields.get(name)
+        section = ServiceSettings if field is None else _section_of(field.annotation)
+    field = section.model_fields.get(path[-1]) if section else None
+    return section, (field.description if field else None)
+
+
+def _section_of(annotation: object) -> type[BaseModel] | None:
+    """Take the section out of `Section` and of `Section | None`."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None

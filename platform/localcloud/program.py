@@ -1,4 +1,4 @@
-"""Runs the Pulumi program in this process, without Pulumi's engine and without its state.
+"""Runs a Pulumi program of the platform in this process, without Pulumi's engine or its state.
 
 Pulumi's own test double of the engine hands each declared resource to a `Provider`, which answers
 with what the resource turned into: `apply` makes it so in the local cloud, tests only record it.
@@ -23,10 +23,27 @@ from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_PROGRAM = CHECKOUT / "platform" / "__main__.py"
-_PROJECT = "retainwise"
 
 Value: TypeAlias = Any  # whatever JSON can hold
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Pulumi project: the folders of its `Pulumi.<stack>.yaml` files and of its code."""
+
+    project: str
+    stacks: Path
+    main: Path
+
+
+SERVICE = Program("retainwise", CHECKOUT, CHECKOUT / "platform")
+"""The service itself."""
+BOOTSTRAP = Program(
+    "retainwise-bootstrap",
+    CHECKOUT / "platform" / "bootstrap",
+    CHECKOUT / "platform" / "bootstrap",
+)
+"""What must be there before the first `pulumi up` of the service."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,7 @@ class Declared:
     name: str
     inputs: Mapping[str, Any]
     protect: bool
+    delete_before_replace: bool = False
 
 
 class Provider(Protocol):
@@ -51,34 +69,42 @@ class Provider(Protocol):
         ...
 
 
-def stack_config(stack_name: str) -> dict[str, Any]:
+def stack_config(stack_name: str, program: Program = SERVICE) -> dict[str, Any]:
     """Read `Pulumi.<stack>.yaml`: its keys with their values."""
-    document = yaml.safe_load((CHECKOUT / f"Pulumi.{stack_name}.yaml").read_text("utf-8"))
+    path = program.stacks / f"Pulumi.{stack_name}.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
     config: dict[str, Any] = document["config"]
     return config
 
 
 def run_program(
-    provider: Provider, stack_name: str, config: Mapping[str, Any] | None = None
+    provider: Provider,
+    stack_name: str,
+    config: Mapping[str, Any] | None = None,
+    program: Program = SERVICE,
 ) -> None:
-    """Run `platform/__main__.py` as one stack; what the provider or the program raises comes out.
+    """Run a program's `__main__.py` as one stack.
 
-    `config` replaces the stack's own file.
+    `config` replaces the stack's own file. What the provider or the program raises comes out.
     """
     if config is None:
-        config = stack_config(stack_name)
+        config = stack_config(stack_name, program)
     # Pulumi keeps a run's settings in context variables; a copy lets runs follow one another.
-    contextvars.copy_context().run(asyncio.run, _run(provider, stack_name, config))
+    contextvars.copy_context().run(asyncio.run, _run(provider, stack_name, config, program))
 
 
-async def _run(provider: Provider, stack_name: str, config: Mapping[str, Any]) -> None:
+async def _run(
+    provider: Provider, stack_name: str, config: Mapping[str, Any], program: Program
+) -> None:
     # After an error every output that waited for it repeats it; the first one has been raised.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
     # What a run that failed was still waiting for belongs to that run.
     settings.SETTINGS.rpc_manager.clear()
     settings.SETTINGS.outputs.clear()
     adapter = _Adapter(provider)
-    pulumi.runtime.set_mocks(adapter, project=_PROJECT, stack=stack_name, monitor=_Monitor(adapter))
+    pulumi.runtime.set_mocks(
+        adapter, project=program.project, stack=stack_name, monitor=_Monitor(adapter)
+    )
     settings.set_root_resource(None)  # type: ignore[arg-type]  # set_mocks leaves a finished stack
     pulumi.runtime.set_all_config(
         {
@@ -86,15 +112,15 @@ async def _run(provider: Provider, stack_name: str, config: Mapping[str, Any]) -
             for key, value in config.items()
         }
     )
-    await stack.run_in_stack(_execute_program)
+    await stack.run_in_stack(lambda: _execute(program.main / "__main__.py"))
 
 
-def _execute_program() -> None:
-    runpy.run_path(str(_PROGRAM), run_name="__main__")
+def _execute(main: Path) -> None:
+    runpy.run_path(str(main), run_name="__main__")
 
 
 class _Monitor(mocks.MockMonitor):
-    """Pulumi's double, which says everything about a resource except whether it is protected."""
+    """Pulumi's double, which says everything about a resource except how it is guarded."""
 
     def __init__(self, adapter: _Adapter) -> None:
         super().__init__(adapter)
@@ -103,7 +129,10 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResource(  # noqa: N802 - the name of the call
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
-        self._adapter.protect[request.type, request.name] = request.protect
+        self._adapter.guards[request.type, request.name] = (
+            request.protect,
+            request.deleteBeforeReplace,
+        )
         with _event_loop():
             answer: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # so it is upstream
             return answer
@@ -131,14 +160,14 @@ def _event_loop() -> Iterator[None]:
 class _Adapter(mocks.Mocks):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self.protect: dict[tuple[str, str], bool] = {}
+        self.guards: dict[tuple[str, str], tuple[bool, bool]] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:
             return "", {}
-        protect = self.protect[args.typ, args.name]
+        guards = self.guards[args.typ, args.name]
         resource_id, outputs = self._provider.resource(
-            Declared(args.typ, args.name, _whole(args.inputs), protect)
+            Declared(args.typ, args.name, _whole(args.inputs), *guards)
         )
         return resource_id, {**args.inputs, **outputs}
 

@@ -1,0 +1,345 @@
+"""Who is told, of what, and what to do then: each alarm has its runbook, `runbooks/<alarm>.md`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.edge import Edge
+from infra.identity import Account
+from infra.keys import DataKey
+from infra.metrics import (
+    JOBS_COMPLETED,
+    JOBS_FAILED,
+    RECORDS_STUCK,
+    counted,
+    query,
+    queue_metric,
+)
+from infra.queues import PredictionsQueue
+from infra.settings import OperationsSettings, Settings
+
+_OLDEST_MESSAGE_S = 900
+_FAILED_PERCENT = 20
+_FAILED_AT_LEAST = 5  # of few jobs, one bad file is a large part
+_SLOW_S = 2.0
+_SERVER_ERRORS = 5
+_BUDGET_PERCENT = 80
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the alarms look at, by name: most of it is declared after them."""
+
+    cluster: str
+    queue: pulumi.Output[str]
+    dlq: pulumi.Output[str]
+    web: str
+    worker: str
+    worker_tasks: int
+    edge: Edge | None
+
+    @classmethod
+    def of(
+        cls, name: str, settings: Settings, queues: PredictionsQueue, edge: Edge | None
+    ) -> Watched:
+        """Name what the stack's alarms look at."""
+        return cls(
+            cluster=name,
+            queue=queues.queue.name,
+            dlq=queues.dlq.name,
+            web=f"{name}-web",
+            worker=f"{name}-worker",
+            worker_tasks=settings.services.worker.tasks,
+            edge=edge,
+        )
+
+
+class Alarms(pulumi.ComponentResource):
+    """The topic that people are told through, and every alarm of the stack.
+
+    `runbooks` has the address of the runbook of each alarm, by the alarm's short name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: OperationsSettings,
+        watched: Watched,
+        *,
+        account: Account,
+        key: DataKey,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("retainwise:infra:Alarms", name, None, opts)
+        self._name, self._settings, self._account = name, settings, account
+        self._inside = pulumi.ResourceOptions(parent=self)
+        self.runbooks: dict[str, str] = {}
+        self._topic = self._tell_people(key)
+        self._of_the_queue(watched)
+        jobs_failing = self._of_jobs(watched)
+        self._of_the_worker(watched)
+        self.take_back_worker: Sequence[pulumi.Output[str]] = [jobs_failing.name]
+        self.take_back_web: Sequence[pulumi.Output[str]] = []
+        if watched.edge is not None:
+            self.take_back_web = [self._of_pages(watched.edge).name]
+        self._of_deploys(watched)
+        self._of_money()
+        self.register_outputs({"topic": self._topic.arn})
+
+    def _of_the_queue(self, watched: Watched) -> None:
+        self._alarm(
+            "queue-age",
+            "The oldest message has waited for a quarter of an hour.",
+            [_shown(queue_metric("age", "ApproximateAgeOfOldestMessage", watched.queue))],
+            above=_OLDEST_MESSAGE_S,
+            minutes=5,
+        )
+        self._alarm(
+            "dead-letters",
+            "A message is in the dead-letter queue: nobody could read or finish it.",
+            [_shown(queue_metric("dead", "ApproximateNumberOfMessagesVisible", watched.dlq))],
+            above=0,
+            minutes=1,
+        )
+
+    def _of_jobs(self, watched: Watched) -> aws.cloudwatch.MetricAlarm:
+        done = counted("done", watched.worker, JOBS_COMPLETED)
+        failed = counted("failed", watched.worker, JOBS_FAILED)
+        self._alarm(
+            "stuck-records",
+            "A prediction was sent three times without being taken, or was given up.",
+            [_shown(counted("stuck", watched.worker, RECORDS_STUCK))],
+            above=0,
+            minutes=1,
+        )
+        self._alarm(
+            "no-progress",
+            "Messages wait, and no job has ended for a quarter of an hour.",
+            [
+                queue_metric("waiting", "ApproximateNumberOfMessagesVisible", watched.queue),
+                done,
+                failed,
+                _expression(
+                    "IF(waiting > 0 AND FILL(done, 0) + FILL(failed, 0) == 0, 1, 0)", "idle"
+                ),
+            ],
+            above=0,
+            minutes=15,
+        )
+        return self._alarm(
+            "failed-jobs",
+            f"More than {_FAILED_PERCENT} % of the jobs fail.",
+            [
+                done,
+                failed,
+                _expression(
+                    f"IF(failed >= {_FAILED_AT_LEAST}, 100 * failed / (done + failed), 0)",
+                    "percent",
+                ),
+            ],
+            above=_FAILED_PERCENT,
+            minutes=5,
+        )
+
+    def _of_the_worker(self, watched: Watched) -> None:
+        tasks = {"ClusterName": watched.cluster, "ServiceName": watched.worker}
+        self._alarm(
+            "worker-silent",
+            "Fewer workers run than the stack asks for, or nothing is heard of them.",
+            [_shown(query("tasks", "ECS/ContainerInsights", "RunningTaskCount", tasks, "Average"))],
+            below=watched.worker_tasks,
+            minutes=5,
+            missing="breaching",
+        )
+
+    def _of_pages(self, edge: Edge) -> aws.cloudwatch.MetricAlarm:
+        balancer: dict[str, pulumi.Input[str]] = {"LoadBalancer": edge.load_balancer.arn_suffix}
+        namespace = "AWS/ApplicationELB"
+        self._alarm(
+            "slow-pages",
+            f"One in twenty requests takes more than {_SLOW_S:g} s.",
+            [_shown(query("p95", namespace, "TargetResponseTime", balancer, "p95"))],
+            above=_SLOW_S,
+            minutes=5,
+        )
+        return self._alarm(
+            "server-errors",
+            f"More than {_SERVER_ERRORS} requests a minute end in an error of ours.",
+            [
+                query("of_app", namespace, "HTTPCode_Target_5XX_Count", balancer, "Sum"),
+                query("of_balancer", namespace, "HTTPCode_ELB_5XX_Count", balancer, "Sum"),
+                _expression("FILL(of_app, 0) + FILL(of_balancer, 0)", "errors"),
+            ],
+            above=_SERVER_ERRORS,
+            minutes=3,
+        )
+
+    def _of_deploys(self, watched: Watched) -> None:
+        """Tell of a release that ECS took back: Pulumi itself reports it as a success."""
+        name = f"{self._name}-deploy-rolled-back"
+        runbook = self._runbook("deploy-rolled-back")
+        services = [
+            self._account.arn("ecs", f"service/{watched.cluster}/{one}")
+            for one in (watched.web, watched.worker)
+        ]
+        rule = aws.cloudwatch.EventRule(
+            name,
+            name=name,
+            description=f"A release was taken back. What to do: {runbook}",
+            event_pattern=json.dumps(
+                {
+                    "source": ["aws.ecs"],
+                    "detail-type": ["ECS Deployment State Change"],
+                    "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+                    "resources": services,
+                },
+                sort_keys=True,
+            ),
+            tags={"runbook": runbook},
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        aws.cloudwatch.EventTarget(
+            name,
+            rule=rule.name,
+            arn=self._topic.arn,
+            input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
+                input_paths={"reason": "$.detail.reason", "service": "$.resources[0]"},
+                input_template=json.dumps(
+                    f"{name}: a release of <service> was taken back (<reason>). "
+                    f"What to do: {runbook}"
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=rule),
+        )
+
+    def _of_money(self) -> None:
+        """Tell of spending. What a budget sends cannot be worded; its name is the runbook's."""
+        name = f"{self._name}-budget"
+        notification = aws.budgets.BudgetNotificationArgs
+        topic = [self._topic.arn]
+        aws.budgets.Budget(
+            name,
+            name=name,
+            budget_type="COST",
+            time_unit="MONTHLY",
+            limit_amount=str(self._settings.monthly_budget_usd),
+            limit_unit="USD",
+            cost_filters=[
+                aws.budgets.BudgetCostFilterArgs(
+                    name="TagKeyValue", values=[f"user:environment${_environment(self._name)}"]
+                )
+            ],
+            notifications=[
+                notification(
+                    comparison_operator="GREATER_THAN",
+                    notification_type="ACTUAL",
+                    threshold=_BUDGET_PERCENT,
+                    threshold_type="PERCENTAGE",
+                    subscriber_sns_topic_arns=topic,
+                ),
+                notification(
+                    comparison_operator="GREATER_THAN",
+                    notification_type="FORECASTED",
+                    threshold=100,
+                    threshold_type="PERCENTAGE",
+                    subscriber_sns_topic_arns=topic,
+                ),
+            ],
+            tags={"runbook": self._runbook("budget")},
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _alarm(
+        self,
+        short: str,
+        what: str,
+        queries: list[dict[str, Any]],
+        *,
+        minutes: int,
+        above: float | None = None,
+        below: float | None = None,
+        missing: str = "notBreaching",
+    ) -> aws.cloudwatch.MetricAlarm:
+        runbook, name = self._runbook(short), f"{self._name}-{short}"
+        return aws.cloudwatch.MetricAlarm(
+            name,
+            name=name,
+            alarm_description=f"{what} What to do: {runbook}",
+            comparison_operator="GreaterThanThreshold" if below is None else "LessThanThreshold",
+            threshold=above if below is None else below,
+            evaluation_periods=minutes,
+            treat_missing_data=missing,
+            metric_queries=queries,
+            alarm_actions=[self._topic.arn],
+            ok_actions=[self._topic.arn],
+            tags={"runbook": runbook},
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+
+    def _runbook(self, short: str) -> str:
+        address = f"https://github.com/{self._settings.repository}/blob/main/runbooks/{short}.md"
+        return self.runbooks.setdefault(short, address)
+
+    def _tell_people(self, key: DataKey) -> aws.sns.Topic:
+        name = f"{self._name}-alarms"
+        topic = aws.sns.Topic(
+            name,
+            name=name,
+            kms_master_key_id=key.arn,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        inside = pulumi.ResourceOptions(parent=topic)
+        aws.sns.TopicPolicy(
+            name, arn=topic.arn, policy=_who_may_tell(topic.arn, self._account), opts=inside
+        )
+        for email in self._settings.alarm_emails:
+            aws.sns.TopicSubscription(
+                f"{name}-{email}", topic=topic.arn, protocol="email", endpoint=email, opts=inside
+            )
+        return topic
+
+
+def _who_may_tell(topic_arn: pulumi.Output[str], account: Account) -> pulumi.Output[str]:
+    services = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    return pulumi.Output.json_dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "services-tell",
+                    "Effect": "Allow",
+                    "Principal": {"Service": services},
+                    "Action": "sns:Publish",
+                    "Resource": topic_arn,
+                    "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+                },
+                {
+                    "Sid": "only-by-tls",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sns:Publish",
+                    "Resource": topic_arn,
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+            ],
+        }
+    )
+
+
+def _shown(one: dict[str, Any]) -> dict[str, Any]:
+    """Make a metric the one that the alarm compares."""
+    return one | {"return_data": True}
+
+
+def _expression(expression: str, label: str) -> dict[str, Any]:
+    return {"id": "result", "expression": expression, "label": label, "return_data": True}
+
+
+def _environment(name: str) -> str:
+    return name.partition("-")[0]
