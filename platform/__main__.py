@@ -4,6 +4,7 @@
 `bootstrap/` is what must be there before.
 """
 
+import pulumi
 import pulumi_aws as aws
 
 from infra import environment, metrics, permissions
