@@ -41,7 +41,6 @@ _ADMINISTRATION = (
 )
 _USE = (
     "kms:Decrypt",
-    "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
@@ -101,15 +100,15 @@ def _policy(account: Account) -> str:
     own = {"StringEquals": {"aws:SourceAccount": account.id}}
     log_groups = account.arn("logs", "log-group:*")
     statements = [
-        _statement("account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *_ADMINISTRATION, *_USE),
+        _statement("Account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *_ADMINISTRATION, *_USE),
         _statement(
-            "logs",
+            "Logs",
             {"Service": f"logs.{account.region}.amazonaws.com"},
             *_USE,
-            condition={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+            condition={"StringLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
         ),
         _statement(
-            "notifications",
+            "Notifications",
             {
                 "Service": [
                     "cloudwatch.amazonaws.com",

@@ -218,7 +218,7 @@ def _encryption(
 
 def _policy(arn: pulumi.Output[str], also_allow: list[dict[str, object]]) -> pulumi.Output[str]:
     only_tls = {
-        "Sid": "only-by-tls",
+        "Sid": "OnlyByTls",
         "Effect": "Deny",
         "Principal": "*",
         # A denial of everything: here a wildcard is the strict choice.
