@@ -114,9 +114,9 @@ def _within(scope: Scope) -> list[Statement]:
 
 def _never(scope: Scope, key: StateKey) -> list[Statement]:
     """What has the environment's name and is not the service's: the state, its key, the lease."""
+    buckets = [arn for bucket in scope.state_buckets for arn in (bucket, f"{bucket}/*")]
     return [
-        deny(*_BUCKETS, on=scope.state_buckets),
-        deny(*_OBJECTS, on=[f"{bucket}/*" for bucket in scope.state_buckets]),
+        deny(*_BUCKETS, *_OBJECTS, on=buckets),
         deny(*_RECORDS, *_BACKUPS, on=[scope.lease_table]),
         deny(*_KEY_USE, on=key.arns),
     ]

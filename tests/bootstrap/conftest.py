@@ -41,16 +41,41 @@ class Graph:
         return {one.name: one for one in self.resources if one.type.endswith(f":{kind}")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def declare() -> Callable[..., Graph]:
-    """Run the program as a stack; `changes` are put into its configuration, section by section."""
+    """Run the program as a stack, or as another with its configuration.
 
-    def run(stack: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
+    `changes` are put into the configuration, section by section.
+    """
+
+    def run(
+        stack: str,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: str | None = None,
+    ) -> Graph:
         config = copy.deepcopy(stack_config(stack, BOOTSTRAP))
         for section, values in (changes or {}).items():
             config.setdefault(f"retainwise-bootstrap:{section}", {}).update(values)
         graph = Graph()
-        run_program(graph, stack, config, BOOTSTRAP)
+        run_program(graph, environment or stack, config, BOOTSTRAP)
         return graph
 
     return run
+
+
+@pytest.fixture(scope="session")
+def declared_once(declare) -> Graph:
+    return declare("prod")
+
+
+@pytest.fixture
+def prod(declared_once) -> Graph:
+    """What production declares; to be broken at will."""
+    graph = Graph()
+    graph.resources = [*declared_once.resources]
+    return graph
+
+
+@pytest.fixture
+def recorder() -> Graph:
+    return Graph()

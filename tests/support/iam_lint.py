@@ -31,7 +31,10 @@ def _lines(finding: Any) -> Iterator[str]:
     """What fits no resource comes as a list, the rest as a sentence."""
     if isinstance(finding.detail, list):
         for one in finding.detail:
-            yield f"{finding.issue}: {one['action']} wants {one['required_format']}"
+            detail = (
+                one if isinstance(one, str) else f"{one['action']} wants {one['required_format']}"
+            )
+            yield f"{finding.issue}: {detail}"
     else:
         yield f"{finding.issue}: {finding.detail or finding.title}"
 
