@@ -146,6 +146,8 @@ def _network(scope: Scope) -> list[Statement]:
         ),
         # A VPC's default security group comes without tags, and is given them before its rules go.
         allow("ec2:CreateTags", on=everything, when=scope.claimed),
+        # An endpoint with private names puts a zone of AWS's own, of an unknown id, in the VPC.
+        allow("route53:AssociateVPCWithHostedZone", on="arn:aws:route53:::hostedzone/*"),
     ]
 
 

@@ -94,6 +94,9 @@ EXCEPTIONS = {
     },
 }
 
+# A firewall can stand before these, too; ours stands before the load balancer.
+OTHER_FIREWALLED = ("apigateway:", "appsync:", "apprunner:", "cognito-idp:", "ec2:")
+
 
 def documents(graph):
     """Every policy of the program that says what a role may do, by its name."""
@@ -259,6 +262,23 @@ def test_what_is_in_the_table_of_exceptions_takes_no_other_resource_and_is_used(
 def test_every_action_is_one_of_aws(every_policy):
     for action in granted(every_policy):
         assert iam_lint.access_level(action), action
+
+
+def test_what_aws_checks_beside_an_action_is_allowed_too(deploy):
+    def missing(documents):
+        actions = granted(documents)
+        return {
+            other
+            for action in actions
+            for other in iam_lint.dependencies(action) - actions
+            if not (action.startswith("wafv2:") and other.startswith(OTHER_FIREWALLED))
+        }
+
+    # For stacks that are not named; ours are.
+    assert missing(deploy) == {"cloudformation:ListStacks"}
+    assert "kms:CreateKey" in missing(
+        with_statement({"one": {"Statement": []}}, ["kms:ReplicateKey"])
+    )
 
 
 def test_the_linter_finds_nothing_but_what_is_explained(every_policy):
@@ -429,7 +449,7 @@ def test_a_deploy_uses_the_state_the_lease_and_the_images_and_cannot_change_them
 def test_records_are_written_in_the_zones_that_are_given_and_no_other(deploy, declare):
     change = "route53:ChangeResourceRecordSets"
     zone = "arn:aws:route53:::hostedzone/"
-    assert allowed(deploy.values(), change, f"{zone}Z0000000000EXAMPLE")
+    assert allowed(deploy.values(), change, f"{zone}Z0000000000000000000")
     assert not allowed(deploy.values(), change, f"{zone}Z1")
     none = of_role(declare("prod", {"deploy": {"hosted_zone_ids": []}}), "deploy")
     assert change not in granted(none)
@@ -491,7 +511,7 @@ def test_github_gives_a_role_to_one_repository_and_one_purpose(prod, what, subje
         "Condition": {
             "StringEquals": {
                 "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                "token.actions.githubusercontent.com:sub": f"repo:retainwise/retainwise:{subject}",
+                "token.actions.githubusercontent.com:sub": f"repo:example/retainwise:{subject}",
             }
         },
     }

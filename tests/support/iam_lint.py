@@ -59,3 +59,10 @@ def access_level(action: str) -> str:
     """AWS's own word for it: Read, List, Write, Tagging or Permissions management."""
     level: str = _actions()[action]["access_level"]
     return level
+
+
+def dependencies(action: str) -> set[str]:
+    """The actions that AWS checks beside this one, for one or the other resource."""
+    return {
+        other for one in _actions()[action]["resource_types"] for other in one["dependent_actions"]
+    }
