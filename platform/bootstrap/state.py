@@ -13,43 +13,12 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap.settings import StateSettings
-from infra.identity import Account, Role, allow, trust_service
+from infra.identity import Account
+from infra.keys import KEY_ADMINISTRATION, KEY_USE
+from infra.replication import replicate
+from infra.storage import PrivateBucket
 
 _DELETION_WINDOW_DAYS = 30  # the longest: with the key, all state and all secrets are gone
-
-_ADMINISTRATION = (
-    "kms:CancelKeyDeletion",
-    "kms:CreateAlias",
-    "kms:CreateGrant",
-    "kms:DeleteAlias",
-    "kms:DescribeKey",
-    "kms:DisableKey",
-    "kms:DisableKeyRotation",
-    "kms:EnableKey",
-    "kms:EnableKeyRotation",
-    "kms:GetKeyPolicy",
-    "kms:GetKeyRotationStatus",
-    "kms:ListGrants",
-    "kms:ListKeyPolicies",
-    "kms:ListResourceTags",
-    "kms:PutKeyPolicy",
-    "kms:ReplicateKey",
-    "kms:RevokeGrant",
-    "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:UpdateAlias",
-    "kms:UpdateKeyDescription",
-    "kms:UpdatePrimaryRegion",
-)
-_USE = (
-    "kms:Decrypt",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-)
 
 
 class StateKey(pulumi.ComponentResource):
@@ -120,207 +89,41 @@ class State(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:bootstrap:State", name, None, opts)
-        inside = pulumi.ResourceOptions(parent=self)
         # Names of buckets are global: the account's id keeps others from having taken it.
-        self.bucket = StateBucket(f"{name}-{account.id}", settings, key.arn, opts=inside)
+        self.bucket = _bucket(f"{name}-{account.id}", settings, key.arn, None, self)
         self.url = f"s3://{name}-{account.id}?region={account.region}"
         if settings.recovery_region is not None and key.replica_arn is not None:
-            copy = StateBucket(
-                f"{name}-recovery-{account.id}",
-                settings,
-                key.replica_arn,
-                region=settings.recovery_region,
-                opts=inside,
+            region = settings.recovery_region
+            copy = _bucket(f"{name}-recovery-{account.id}", settings, key.replica_arn, region, self)
+            replicate(
+                f"{name}-replication",
+                self.bucket,
+                copy,
+                account=account,
+                source_key_arn=key.arn,
+                copy_key_arn=key.replica_arn,
+                boundary=None,  # it is no role of the service's
+                parent=self,
             )
-            self._replicate(f"{name}-replication", account, copy, key.arn, key.replica_arn)
         self.register_outputs({"url": self.url})
 
-    def _replicate(
-        self,
-        name: str,
-        account: Account,
-        copy: StateBucket,
-        key_arn: pulumi.Output[str],
-        replica_arn: pulumi.Output[str],
-    ) -> None:
-        source, target = self.bucket, copy
-        role = Role(
-            name,
-            trust=trust_service("s3.amazonaws.com", account, source.arn),
-            may=[
-                allow("s3:GetReplicationConfiguration", "s3:ListBucket", on=source.arn),
-                allow(
-                    "s3:GetObjectLegalHold",
-                    "s3:GetObjectRetention",
-                    "s3:GetObjectVersionAcl",
-                    "s3:GetObjectVersionForReplication",
-                    "s3:GetObjectVersionTagging",
-                    on=f"{source.arn}/*",
-                ),
-                allow(
-                    "s3:ReplicateDelete",
-                    "s3:ReplicateObject",
-                    "s3:ReplicateTags",
-                    on=f"{target.arn}/*",
-                ),
-                allow("kms:Decrypt", on=key_arn),
-                allow("kms:Encrypt", "kms:GenerateDataKey", on=replica_arn),
-            ],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.s3.BucketReplicationConfig(
-            name,
-            bucket=source.name,
-            role=role.arn,
-            rules=[
-                aws.s3.BucketReplicationConfigRuleArgs(
-                    id="everything",
-                    status="Enabled",
-                    priority=1,
-                    filter={"prefix": ""},
-                    delete_marker_replication={"status": "Enabled"},
-                    source_selection_criteria={"sse_kms_encrypted_objects": {"status": "Enabled"}},
-                    destination=aws.s3.BucketReplicationConfigRuleDestinationArgs(
-                        bucket=target.arn,
-                        encryption_configuration={"replica_kms_key_id": replica_arn},
-                    ),
-                )
-            ],
-            # S3 takes it only between buckets that have versions.
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[source.versioning, target.versioning]
-            ),
-        )
 
-
-class StateBucket(pulumi.ComponentResource):
-    """A versioned, encrypted bucket that no one reaches from outside or without TLS.
-
-    region: another one than the stack's, for a copy.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        settings: StateSettings,
-        key_arn: pulumi.Output[str],
-        region: str | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("retainwise:bootstrap:StateBucket", name, None, opts)
-        bucket = aws.s3.Bucket(
-            name,
-            bucket=name,
-            region=region,
-            object_lock_enabled=settings.lock_days is not None,
-            force_destroy=not settings.protect,
-            # With a fixed name, created before deleted, the new one would be what is deleted.
-            opts=pulumi.ResourceOptions(
-                parent=self, protect=settings.protect, delete_before_replace=True
-            ),
-        )
-        self.name, self.arn = bucket.bucket, f"arn:aws:s3:::{name}"
-        inside = pulumi.ResourceOptions(parent=bucket)
-        self.versioning = aws.s3.BucketVersioning(
-            name,
-            bucket=self.name,
-            region=region,
-            versioning_configuration={"status": "Enabled"},
-            opts=inside,
-        )
-        # Only what has versions can be locked, and only old versions can expire.
-        versioned = pulumi.ResourceOptions(parent=bucket, depends_on=[self.versioning])
-        if settings.lock_days is not None:
-            retention = {"mode": "GOVERNANCE", "days": settings.lock_days}
-            aws.s3.BucketObjectLockConfiguration(
-                name,
-                bucket=self.name,
-                region=region,
-                rule={"default_retention": retention},
-                opts=versioned,
-            )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=self.name,
-            region=region,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": {
-                        "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": key_arn,
-                    },
-                    "bucket_key_enabled": True,  # one call to KMS for many objects
-                }
-            ],
-            opts=inside,
-        )
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=self.name,
-            region=region,
-            rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=inside,
-        )
-        access = aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=self.name,
-            region=region,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=inside,
-        )
-        aws.s3.BucketPolicy(
-            name,
-            bucket=self.name,
-            region=region,
-            policy=_only_by_tls(self.arn),
-            # AWS takes one change of who may reach a bucket at a time.
-            opts=pulumi.ResourceOptions(parent=bucket, depends_on=[access]),
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=self.name,
-            region=region,
-            rules=_lifecycle(settings.old_version_days),
-            opts=versioned,
-        )
-        self.register_outputs({"name": self.name})
-
-
-def _only_by_tls(bucket_arn: str) -> str:
-    statement = {
-        "Sid": "OnlyByTls",
-        "Effect": "Deny",
-        "Principal": "*",
-        # A denial of everything: here a wildcard is the strict choice.
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def _lifecycle(old_version_days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
-    rule = aws.s3.BucketLifecycleConfigurationRuleArgs
-    whole_bucket = aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
-    return [
-        rule(
-            id="unfinished-uploads",
-            status="Enabled",
-            filter=whole_bucket,
-            abort_incomplete_multipart_upload={"days_after_initiation": 1},
-        ),
-        rule(
-            id="old-versions",
-            status="Enabled",
-            filter=whole_bucket,
-            noncurrent_version_expiration={"noncurrent_days": old_version_days},
-            # Each lock that Pulumi has taken and given back leaves one behind.
-            expiration={"expired_object_delete_marker": True},
-        ),
-    ]
+def _bucket(
+    name: str,
+    settings: StateSettings,
+    key_arn: pulumi.Output[str],
+    region: str | None,
+    parent: pulumi.Resource,
+) -> PrivateBucket:
+    return PrivateBucket(
+        name,
+        protect=settings.protect,
+        key_arn=key_arn,
+        old_version_days=settings.old_version_days,
+        lock_days=settings.lock_days,
+        region=region,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _key_policy(account: Account) -> str:
@@ -332,7 +135,7 @@ def _key_policy(account: Account) -> str:
         "Sid": "Account",
         "Effect": "Allow",
         "Principal": {"AWS": account.global_arn("iam", "root")},
-        "Action": sorted((*_ADMINISTRATION, *_USE)),
+        "Action": sorted((*KEY_ADMINISTRATION, *KEY_USE)),
         "Resource": "*",
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -13,7 +13,7 @@ from infra.settings import DataSettings
 
 _DELETION_WINDOW_DAYS = 30  # the longest: a key that is gone takes all data with it
 
-_ADMINISTRATION = (
+KEY_ADMINISTRATION = (
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
     "kms:CreateGrant",
@@ -39,7 +39,7 @@ _ADMINISTRATION = (
     "kms:UpdateKeyDescription",
     "kms:UpdatePrimaryRegion",
 )
-_USE = (
+KEY_USE = (
     "kms:Decrypt",
     "kms:Encrypt",
     "kms:GenerateDataKey",
@@ -100,11 +100,13 @@ def _policy(account: Account) -> str:
     own = {"StringEquals": {"aws:SourceAccount": account.id}}
     log_groups = account.arn("logs", "log-group:*")
     statements = [
-        _statement("Account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *_ADMINISTRATION, *_USE),
+        _statement(
+            "Account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *KEY_ADMINISTRATION, *KEY_USE
+        ),
         _statement(
             "Logs",
             {"Service": f"logs.{account.region}.amazonaws.com"},
-            *_USE,
+            *KEY_USE,
             condition={"StringLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
         ),
         _statement(
