@@ -295,6 +295,7 @@ def test_all_of_the_state_is_copied_to_the_recovery_region(prod):
     assert rule["filter"] == {"prefix": ""}
     assert rule["destination"] == {
         "bucket": f"arn:aws:s3:::{COPY}",
+        "storageClass": "STANDARD",
         "encryptionConfiguration": {"replicaKmsKeyId": KEY_COPY},
     }
     of_the_copy = [one for one in prod.resources if one.name == COPY]
