@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 from flask import Flask, g, request
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.api_tokens import API_TOKENS, ApiTokens, BadToken, api_tokens
@@ -117,8 +118,10 @@ def _use_load_balancer(app: Flask, settings: WebSettings) -> None:
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1)  # type: ignore[method-assign]
 
     def identify() -> None:
-        if request.endpoint not in _FOR_ANYBODY:
-            g.caller = _program() if request.path.startswith(_API) else _person(load_balancer)
+        is_for_nobody = isinstance(request.routing_exception, MethodNotAllowed)
+        if is_for_nobody or request.endpoint in _FOR_ANYBODY:
+            return
+        g.caller = _program() if request.path.startswith(_API) else _person(load_balancer)
 
     app.before_request(identify)
     app.context_processor(_shown)

@@ -268,6 +268,11 @@ def test_what_the_load_balancer_would_not_say_is_refused(call):
             assert is_refused(call(path, {"X-Amzn-Oidc-Data": said}), path), said[:100]
 
 
+def test_what_can_be_done_by_nobody_is_said_to_anybody(call):
+    for path in ("/healthz", "/predictions", "/api/predictions"):
+        assert call(path, method="PATCH", headers={"Sec-Fetch-Site": "none"}).status_code == 405
+
+
 def test_who_has_no_account_is_told_so_and_may_sign_out(call):
     page = call("/predictions", person(None))
 
