@@ -7,6 +7,7 @@ that who refers to whom can be told from the inputs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,8 +80,11 @@ class Graph:
     def refers(self, one: Declared, other: Declared) -> bool:
         """Tell whether a resource is declared with anything of another one."""
         text = self.text_of[id(one)]
-        known = (resource_id(other), outputs_of(other, self.region).get("arn"))
-        return one is not other and any(f'{name}"' in text for name in known if name)
+        known = (resource_id(other), outputs_of(other, self.region)["arn"])
+        # Whole names only: one may begin as another does.
+        return one is not other and any(
+            re.search(re.escape(name) + r"(?![\w-])", text) for name in known
+        )
 
 
 class _Recorder:
@@ -104,8 +108,8 @@ def kind_of(declared: Declared) -> str:
 
 
 def resource_id(declared: Declared) -> str:
-    """Return the id that the resource has in a graph: unique, and no part of another one's."""
-    return f"<{kind_of(declared)} {declared.name}>"
+    """Return the id that the resource has in a graph."""
+    return f"{kind_of(declared)}/{declared.name}"
 
 
 def outputs_of(declared: Declared, region: str) -> dict[str, Any]:
