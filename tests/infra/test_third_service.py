@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from localcloud.program import SERVICE, stack_config
+from localcloud.program import stack_config
 from operations.graph import Graph
 from questions import ALL
-
-CALL = """
-Service(
-    "reports",
-    settings.services.reports,
-    place,
-    command=["retainwise", "reports"],
-    environment={"PREDICTIONS_TABLE": storage.table.name},
-    may=[allow("dynamodb:Query", on=storage.table.arn)],
-)
-"""
-BLOCK = {"image_digest": f"sha256:{'1' * 64}", "cpu": 256, "memory_mib": 512, "tasks": 1}
+from third_service import BLOCK, with_third_service
 
 
 @pytest.fixture(scope="module")
 def with_reports(tmp_path_factory):
-    """Production with the made-up service in it."""
-    program, tmp_path = (SERVICE.main / "__main__.py").read_text(), tmp_path_factory.mktemp("main")
-    (tmp_path / "__main__.py").write_text(f"from infra.identity import allow\n{program}{CALL}")
-    config = stack_config("prod")
-    config["retainwise:services"] = config["retainwise:services"] | {"reports": BLOCK}
-    return Graph.of("prod", config, replace(SERVICE, main=tmp_path))
+    return with_third_service(tmp_path_factory.mktemp("main"))
 
 
 def test_it_gets_all_that_a_service_has(with_reports, graphs):
