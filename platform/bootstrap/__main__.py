@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap import deploying, reading
+from bootstrap.backups import allow_backups_of_tables
 from bootstrap.boundary import Boundary
 from bootstrap.github import GitHub
 from bootstrap.images import ImageRepository
@@ -32,6 +33,8 @@ images = [
     ImageRepository(image, settings.images, key.arn, protect=settings.state.protect)
     for image in scope.images
 ]
+
+allow_backups_of_tables(name)
 
 # The most that a role of the service can have, whatever a deploy writes into it.
 boundary = Boundary(scope, key)
