@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import xgboost
 
+from model import file_mark, scoring
 from model import predict as predict_module
-from model import scoring
 from model.artifact import SHIPPED, feature_types, load
 from model.features import encode
+from model.numbers import decimal_mark
 from model.predict import Scored, score_file
 from model.result import neutral
 from model.scoring import explain
@@ -253,6 +254,46 @@ def test_a_german_file_scores_like_an_english_one(run, customers, monkeypatch, r
     _, result = run(german)
     numbers = ["churn_probability", "revenue_at_risk", "error"]
     assert result[numbers].equals(expected[numbers])
+
+
+@pytest.mark.parametrize("file", ["american", "german"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_order_of_the_rows_decides_nothing(run, customers, monkeypatch, file, reverse):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(file_mark, "BLOCK_ROWS", 2)
+    customers["MonthlyCharges"] = "50"
+    told = {"american": ["1,234", "29.85"], "german": ["1.234", "29,85"]}[file]
+    plain = customers.assign(TotalCharges=["1234"] * 4 + ["29.85"] * 2)
+    written = customers.assign(TotalCharges=[told[0]] * 4 + [told[1]] * 2)
+    if reverse:
+        plain, written = plain[::-1], written[::-1]
+    _, expected = run(plain)
+    _, result = run(written)
+    numbers = ["churn_probability", "revenue_at_risk", "error"]
+    assert result[numbers].equals(expected[numbers])
+
+
+def test_a_file_is_read_ahead_once_and_only_for_a_cell_that_asks(run, customers, monkeypatch):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 2)
+    read_ahead = []
+    monkeypatch.setattr(
+        file_mark, "decimal_mark", lambda cells: read_ahead.append(1) or decimal_mark(cells)
+    )
+    run(customers.assign(TotalCharges="29,85"))
+    assert read_ahead == []
+    run(customers.assign(TotalCharges=["29,85", "5", *["1.234"] * 4]))
+    assert read_ahead == [1]
+
+
+def test_a_row_of_the_wrong_shape_has_no_say_in_the_decimal_mark(run, customers, tmp_path):
+    customers[["MonthlyCharges", "TotalCharges"]] = ["50", "1,234"]
+    path = tmp_path / "shifted.csv"
+    shifted = customers.iloc[[0] * 3].assign(TotalCharges="29.85", note="")
+    header, *rows = customers.to_csv(index=False).splitlines()
+    path.write_text("\n".join([header, *rows, *shifted.to_csv(index=False).splitlines()[1:]]))
+    scored, _ = run(path)
+    kinds = {(error.kind, error.rows) for error in scored.summary.row_errors}
+    assert kinds == {("ambiguous-number", 6), ("cell-count", 3)}
 
 
 def test_columns_under_other_names_score_by_their_matches(run, customers):
