@@ -377,13 +377,47 @@ def test_other_texts_stay_as_they_are(text):
     assert neutral(text) == text
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("x;=1+1;y", "x;'=1+1;y"),
+        ("x\t+1|-1", "x\t'+1|'-1"),
+        ("x; \N{ZERO WIDTH SPACE}@SUM(1)", "x;' \N{ZERO WIDTH SPACE}@SUM(1)"),
+        ("x\n=1+1", "x\n'=1+1"),
+        ("x\r\n=1+1", "x\r\n'=1+1"),
+        ('x;"=1+1"', 'x;\'"=1+1"'),
+        ("x;\N{FULLWIDTH EQUALS SIGN}1", "x;'\N{FULLWIDTH EQUALS SIGN}1"),
+        ("=1;=2", "'=1;'=2"),
+        ("\t=1", "'\t'=1"),
+        ("a; b|c;1=1", "a; b|c;1=1"),
+        ('"=1+1', '"=1+1'),
+    ],
+)
+def test_no_part_of_a_text_can_become_a_cell_that_runs(text, safe):
+    assert neutral(text) == safe
+
+
+FORMULA = "x;=cmd|'/C calc'!A0;y"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_split_elsewhere_the_result_has_no_cell_that_runs(run, customers, delimiter, tmp_path):
+    # In the id, in the reasons and in the error.
     customers.loc[:1, "customerID"] = ["a;=1+1", "a\t=1+1"]
-    run(customers)
+    customers.loc[2, "Contract"] = FORMULA
+    customers.loc[3, "tenure"] = "x;=1+1;y"
+    customers.loc[4, "Contract"] = "x\n=1+1"
+    customers.loc[5, "Contract"] = 'x\t"=1+1"'
+    _, result = run(customers)
+    assert "x;'=cmd|'/C calc'!A0;y" in "".join(result.loc[2, "reason_1":"reason_3"])
+    assert "x;'=1+1;y" in result["error"][3]
     text = (tmp_path / "out.csv").read_bytes().decode()
-    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
-    assert not [cell for cell in cells if cell.startswith("=")]
+    cells = [
+        cell
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        for cell in row
+    ]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 def test_names_of_the_file_are_neutralised_wherever_they_are_written(run, customers):

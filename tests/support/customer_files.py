@@ -113,6 +113,16 @@ def one_delimiter_too_many() -> str:
     return "\n".join([header, *(f"{row}," for row in rows)])
 
 
+def formulas_behind_delimiters() -> bytes:
+    rows = every(
+        customerID=lambda name: f"{name};=1+1\t=1+1|=1+1",
+        Contract=lambda _: "x;=cmd|'/C calc'!A0;y",
+        PaymentMethod=lambda _: "x\t=1+1\n=1+1",
+    )
+    rows[1]["tenure"] = "x;=1+1;y"
+    return text(rows).encode()
+
+
 def german(cell: str) -> str:
     return f"{float(cell):,.2f}".translate(str.maketrans(",.", ".,"))
 
@@ -202,13 +212,13 @@ FINE = [
         lambda: text(every(customerID=lambda name: f"=cmd|' /C calc'!{name}")).encode(),
         Scored(),
     ),
-    Case(
-        "formulas-behind-delimiters",
-        lambda: text(every(customerID=lambda name: f"{name};=1+1\t=1+1")).encode(),
-        Scored(),
-    ),
 ]
 SOME_ROWS = [
+    Case(
+        "formulas-behind-delimiters",  # in the id, in the reasons and in an error
+        formulas_behind_delimiters,
+        Scored(rows_failed=1, errors=(("not-a-number", "tenure", 1),), like_the_first=False),
+    ),
     Case(
         "nan-and-inf",
         lambda: changed(2, tenure="NaN", MonthlyCharges="inf").encode(),
