@@ -139,26 +139,25 @@ class Store:
     ) -> Page:
         """Return `limit` predictions older than `cursor`, newest first."""
         older = Key("id").lt(cursor or _NO_MORE_IDS)
-        # One more than asked for tells whether there is a next page.
+        ask: dict[str, Any] = {"ScanIndexForward": False}
         if status is None:
-            answer = self._table.query(
-                KeyConditionExpression=Key("account").eq(account) & older,
-                ScanIndexForward=False,
-                Limit=limit + 1,
-                ConsistentRead=True,
-            )
+            ask["KeyConditionExpression"] = Key("account").eq(account) & older
+            ask["ConsistentRead"] = True
         else:
-            answer = self._table.query(
-                IndexName=STATUS_INDEX,
-                KeyConditionExpression=Key("account_status").eq(f"{account}/{status}") & older,
-                ScanIndexForward=False,
-                Limit=limit + 1,
-            )
-        shown = answer["Items"][:limit]
-        more = len(answer["Items"]) > limit
+            ask["KeyConditionExpression"] = Key("account_status").eq(f"{account}/{status}") & older
+            ask["IndexName"] = STATUS_INDEX
+        items: list[Mapping[str, Any]] = []
+        # One more than asked for tells whether there is a next page. An answer ends at 1 MB.
+        while len(items) <= limit:
+            answer = self._table.query(**ask, Limit=limit + 1 - len(items))
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            ask["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        shown = items[:limit]
         return Page(
             predictions=tuple(_readable(shown)),
-            next_cursor=str(shown[-1]["id"]) if more else None,
+            next_cursor=str(shown[-1]["id"]) if len(items) > limit else None,
         )
 
     def queued_and_due(self) -> Iterator[Prediction]:
@@ -565,12 +564,21 @@ class Store:
 
 
 def _as_prediction(item: Mapping[str, Any]) -> Prediction:
+    """Read a record. Raises UnreadableRecord, which names it and the fields, not what they hold."""
+    values = dict(item)
+    wrong = []
+    for name in _TEXTS:
+        if isinstance(item.get(name), str):
+            try:
+                values[name] = json.loads(item[name])
+            except json.JSONDecodeError:
+                wrong.append(name)
     try:
-        texts = {name: json.loads(item[name]) for name in _TEXTS if isinstance(item.get(name), str)}
-        return Prediction.model_validate({**item, **texts})
+        if not wrong:
+            return Prediction.model_validate(values)
     except ValidationError as exc:
-        wrong = ", ".join(str(error["loc"][0]) for error in exc.errors(include_input=False))
-        raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {wrong}") from None
+        wrong = [str(error["loc"][0]) for error in exc.errors(include_input=False)]
+    raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {', '.join(wrong)}")
 
 
 def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Prediction]:
