@@ -31,6 +31,8 @@ class Scored:
     """The 20 customers most likely to leave, most likely first; file order on a tie."""
     row_errors: tuple[RowError, ...]
     """All that is wrong with each of the first hundred rows without a score."""
+    ids_are_row_numbers: bool
+    """The file has no id column."""
 
 
 def score_file(
@@ -78,4 +80,5 @@ def score_file(
         tally.summary(),
         tuple(tally.customers_at_risk),
         tuple(tally.row_errors),
+        ids_are_row_numbers=schema.id_column not in called,
     )
