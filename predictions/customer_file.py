@@ -72,14 +72,16 @@ class CustomerFile:
         *,
         optional: Collection[str] = (),
         matches: Mapping[str, str] | None = None,
+        is_cut_off: bool = False,
     ) -> None:
         """Read the header and the first row.
 
         needed: columns without which the file is refused; `optional` are used when they are there.
         matches: what this file may call a column that it does not have under its own name.
+        is_cut_off: the chunks are the start of a file; a line without an end is left out.
         Raises BadCustomerFile when the file cannot be scored at all, MissingColumns among them.
         """
-        self._text = FileText(chunks)
+        self._text = FileText(chunks, is_cut_off=is_cut_off)
         self._lines: deque[str] = deque()
         self._whole_lines = self._text.whole_lines()
         self._characters_read = self._row_start = 0

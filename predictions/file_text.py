@@ -47,15 +47,17 @@ _MARKUP = re.compile(r"\s*<[!?a-zA-Z]")
 class FileText:
     """A customer file's text, in pieces of whole lines, read once."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], *, is_cut_off: bool = False) -> None:
         """Read the head.
 
+        is_cut_off: the chunks are the start of a file; a line without an end is left out.
         Raises BadCustomerFile when it is not that of a text file.
         """
         self.bytes_read = 0
         self.encoding = _UTF8
         """UTF-8, UTF-16 or Windows-1252, as far as the file has been read."""
         self._chunks = iter(chunks)
+        self._is_cut_off = is_cut_off
         self._lines_decoded = 0
         head = b""
         for chunk in self._counted():
@@ -92,7 +94,7 @@ class FileText:
             rest = text[end:]
             if len(rest) > LONGEST_ROW:
                 raise row_too_long(f"Line {self._lines_decoded + 1:,}")
-        if rest:
+        if rest and not self._is_cut_off:
             yield rest
 
     def _all_pieces(self) -> Iterator[str]:
