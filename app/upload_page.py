@@ -98,8 +98,9 @@ def match() -> ResponseReturnValue:
         return _refusal(problem)
     if not matching.is_good:
         return _form(matching=matching), 422
-    account, store = current_account(), services().store
-    store.remember_column_matches(account, merged(store.column_matches(account), matching.matches))
+    services().store.change_column_matches(
+        current_account(), lambda remembered: merged(remembered, matching.matches)
+    )
     return redirect(url_for("upload.new", saved=list(matching.matches)), 303)
 
 
@@ -107,11 +108,12 @@ def match() -> ResponseReturnValue:
 def remove() -> ResponseReturnValue:
     """Forget the matches of the columns that the form names."""
     gone = set(small_form(request).getlist("column"))
-    account, store = current_account(), services().store
-    kept = {
-        column: name for column, name in store.column_matches(account).items() if column not in gone
-    }
-    store.remember_column_matches(account, kept)
+    services().store.change_column_matches(
+        current_account(),
+        lambda remembered: {
+            column: name for column, name in remembered.items() if column not in gone
+        },
+    )
     return redirect(url_for("upload.columns"), 303)
 
 

@@ -189,15 +189,35 @@ class Store:
         """Return what the account calls the model's columns where the names differ."""
         item = self._table.get_item(
             Key={"account": account, "id": _COLUMN_MATCHES}, ConsistentRead=True
-        ).get("Item", {})
-        matches = cast("Mapping[str, str]", item.get("matches", {}))
-        return dict(matches)
+        ).get("Item")
+        return _matches_in(item)
 
     def remember_column_matches(self, account: str, matches: Mapping[str, str]) -> None:
         """Replace what the account calls the model's columns: column of the model → of the file."""
         self._table.put_item(
             Item={"account": account, "id": _COLUMN_MATCHES, "matches": dict(matches)}
         )
+
+    def change_column_matches(
+        self, account: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Replace the matches by what `change` makes of them; what another writes is not lost.
+
+        Then `change` is called again, with what was written.
+        """
+        key = {"account": account, "id": _COLUMN_MATCHES}
+        while True:  # who is refused has been overtaken: somebody gets on each time
+            found = self._table.get_item(Key=key, ConsistentRead=True).get("Item")
+            if found is None:
+                as_read: ConditionBase = Attr("id").not_exists()
+            else:
+                as_read = Attr("matches").eq(found["matches"])
+            changed = change(_matches_in(found))
+            with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
+                self._table.put_item(
+                    Item={**key, "matches": dict(changed)}, ConditionExpression=as_read
+                )
+                return
 
     def ping(self) -> None:
         """Make one cheap read; raises the SDK's error when the table cannot be read."""
@@ -588,6 +608,10 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Prediction]:
             yield _as_prediction(item)
         except UnreadableRecord as exc:
             log.error("record_unreadable", record=str(exc))
+
+
+def _matches_in(item: Mapping[str, Any] | None) -> dict[str, str]:
+    return {} if item is None else dict(item["matches"])
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

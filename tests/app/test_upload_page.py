@@ -182,6 +182,31 @@ def test_matched_columns_are_listed_and_removed(client, cloud):
     assert cloud.store.column_matches("other") == {"tenure": "theirs"}
 
 
+@pytest.mark.parametrize(
+    ("path", "form", "left"),
+    [
+        ("/columns", {"names": '["Months"]', "column:tenure": "0"}, {"tenure": "Months"}),
+        ("/columns/remove", {"column": "gone"}, {}),
+    ],
+)
+def test_what_another_tab_saves_meanwhile_is_kept(client, cloud, monkeypatch, path, form, left):
+    cloud.store.remember_column_matches("demo", {"gone": "g"})
+    meanwhile = iter([{"customerID": "No.", "gone": "g"}])
+    get_item = cloud.store._table.get_item
+
+    def read_and_overtaken(**asked):
+        answer = get_item(**asked)
+        for matches in meanwhile:
+            cloud.store.remember_column_matches("demo", matches)
+        return answer
+
+    monkeypatch.setattr(cloud.store._table, "get_item", read_and_overtaken)
+
+    assert client.post(path, data=form).status_code == 303
+    kept = {"gone": "g"} if path == "/columns" else {}
+    assert cloud.store.column_matches("demo") == {"customerID": "No.", **kept, **left}
+
+
 def test_the_expected_columns_are_those_of_the_sample(client):
     page = client.get("/predictions/new").text
     sample = client.get(re.search(r'href="([^"]+)" download', page)[1])

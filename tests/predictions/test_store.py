@@ -220,6 +220,27 @@ def test_column_matches_are_remembered_for_their_account_alone(cloud):
     assert cloud.store.page("demo").predictions == ()
 
 
+@pytest.mark.parametrize("before", [None, {}, {"gender": "sex"}])
+def test_a_change_of_column_matches_loses_no_other_one(cloud, before):
+    if before is not None:
+        cloud.store.remember_column_matches("demo", before)
+    others = iter([{"tenure": "Months"}, {"tenure": "Months", "Contract": "Plan"}])
+
+    def change(remembered):
+        """Add one, while somebody else writes in between, twice."""
+        if (other := next(others, None)) is not None:
+            cloud.store.remember_column_matches("demo", other)
+        return {**remembered, "MonthlyCharges": "Fee"}
+
+    cloud.store.change_column_matches("demo", change)
+
+    assert cloud.store.column_matches("demo") == {
+        "tenure": "Months",
+        "Contract": "Plan",
+        "MonthlyCharges": "Fee",
+    }
+
+
 def test_a_summary_is_read_back_as_it_was_written(store):
     """Nulls are not kept in the table: a row error of no column must be readable without one."""
     submitted = submit(store)
