@@ -10,7 +10,7 @@ import pytest
 
 import app as web
 from app import filters
-from finished import AT_RISK, CONTENT, FAILURE, RESULT, SUMMARY, brought_to
+from finished import AT_RISK, CONTENT, FAILURE, RESULT, SCHEMA, SUMMARY, brought_to
 from page_text import text_of
 from predictions.files import SummaryFile
 from predictions.record import FileFacts, Page, ResultFile, RowError, RowErrorCount, Status
@@ -312,28 +312,42 @@ def test_a_browser_without_scripts_reloads_what_is_unfinished(client, cloud, pag
     assert re.search(f'<noscript><meta {REFRESH} content="3"></noscript>', page)
 
 
-def test_no_page_has_a_script_or_a_style_in_it(client, cloud, tmp_path):
-    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+@pytest.fixture
+def opened(client, cloud):
+    """Open a page, which must be there. The account has matched as many columns as there are."""
+    matches = {name: f"Our own name of {name}" for name in SCHEMA.known_columns}
+    cloud.store.remember_column_matches("demo", matches)
+
+    def open_page(path):
+        answer = client.get(path)
+        assert answer.status_code == (404 if path == "/nothing" else 200), path
+        return answer
+
+    return open_page
+
+
+def test_no_page_has_a_script_or_a_style_in_it(opened, cloud, tmp_path):
+    pages = ["/predictions", "/predictions/new", "/columns", "/nothing"]
     pages += [f"/predictions/{brought_to(status, cloud, tmp_path).id}" for status in Status]
 
     for page in pages:
-        text = client.get(page).text
+        text = opened(page).text
         assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=", text) == [], page
 
 
 HEAVIEST_BYTES = 100_000
 
 
-def test_a_page_and_all_it_needs_is_light(client, cloud, tmp_path):
+def test_a_page_and_all_it_needs_is_light(opened, cloud, tmp_path):
     failed = completed_with_errors(cloud)
     for _ in range(25):
         one = brought_to(Status.COMPLETED, cloud, tmp_path, name="customers-of-may-2026.csv")
     queued = cloud.submit(CONTENT)
-    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+    pages = ["/predictions", "/predictions/new", "/columns", "/nothing"]
     pages += [f"/predictions/{prediction.id}" for prediction in (one, failed, queued)]
 
     for page in pages:
-        answer = client.get(page)
+        answer = opened(page)
         linked = set(re.findall(r'(?:src|href)="/(static/[^"?]+\.(?:js|css|svg))', answer.text))
         assert len(linked) >= 3, page
         files = [Path(web.__file__).parent / path for path in linked]

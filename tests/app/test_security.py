@@ -23,6 +23,7 @@ EVERYWHERE = [
     "/",
     "/predictions",
     "/predictions/new",
+    "/columns",
     "/nothing",
     "/api/predictions",
     "/api/nothing",

@@ -100,13 +100,14 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def works(cloud, tmp_path):
+def works(cloud, tmp_path_factory):
     """Make a step in which a worker brings the prediction that is asked for to a status."""
+    scratch = tmp_path_factory.mktemp("worker")
 
     def to(status):
         def step(environ, _app):
             prediction_id = environ["PATH_INFO"].rpartition("/")[2]
-            worked_on(cloud.store.get("demo", prediction_id), status, cloud, tmp_path)
+            worked_on(cloud.store.get("demo", prediction_id), status, cloud, scratch)
 
         return step
 
@@ -123,6 +124,10 @@ def start(*arguments, **options):
     """Start the command as a process of its own."""
     command = [sys.executable, "-c", MAIN, "submit", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def predictions(cloud):
@@ -196,7 +201,7 @@ def test_the_result_is_downloaded_as_it_is(front, url, source, works, tmp_path):
     assert ended.exit_code == 0
     assert ended.stdout.splitlines()[-1] == f"result: {target}"
     assert target.read_text() == RESULT
-    assert not list(tmp_path.glob("*.partial"))
+    assert names_in(tmp_path) == {"may.csv", "scored.csv"}
 
 
 def test_as_json_it_prints_the_api_s_answer_and_where_the_result_is(
@@ -336,7 +341,7 @@ def test_a_download_that_breaks_off_again_and_again_changes_nothing(
     assert ended.exit_code == 1
     assert f"The prediction is still at the service: {url}/predictions/" in ended.stderr
     assert target.read_text() == "of last month"
-    assert not list(tmp_path.glob("*.partial"))
+    assert names_in(tmp_path) == {"may.csv", "scored.csv"}
 
 
 # ---- what goes wrong is said ----
