@@ -161,7 +161,10 @@ class ColumnAnswer(BaseModel):
 
     name: str
     kind: Literal["id", "numeric", "categorical"]
-    categories: tuple[str, ...] = Field(description="What a cell may hold; categorical only.")
+    categories: tuple[str, ...] = Field(
+        description="The values that the model knows, in any capitals; another one counts as "
+        "empty, and is told in the summary's `new_values`. Categorical only."
+    )
     needed: bool = Field(description="Without it a file is refused.")
 
 

@@ -154,12 +154,16 @@ def submit(source: Path, url: str, wait: bool, target: Path | None, as_json: boo
 
 
 def _say_summary(answer: Answer) -> None:
+    from predictions.refusals import new_values
+
     click.echo(f"{answer.rows or 0:,} customers scored by {answer.model}")
     click.echo(f"without a score: {answer.rows_failed or 0:,}")
     if answer.summary:
         click.echo(f"expected to leave: {answer.summary.expected_churners:,.0f}")
         if answer.summary.revenue_at_risk is not None:
             click.echo(f"revenue at risk: {answer.summary.revenue_at_risk:,.2f}")
+        for new in answer.summary.new_values:
+            click.echo(f"warning: {new_values(new)}", err=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import click
 
 from model.artifact import SHIPPED, load
 from predictions.errors import BadCustomerFile
+from predictions.refusals import new_values
 from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def predict(
     click.echo("risk: " + ", ".join(f"{b.name} {b.customers:,}" for b in summary.bands))
     for reason in summary.top_reasons[:3]:
         click.echo(f"  {reason.customers:,} customers: {reason.reason}")
+    for new in summary.new_values:
+        click.echo(f"warning: {new_values(new, scored.new_values)}", err=True)
 
 
 @click.command()

@@ -15,7 +15,7 @@ from model.file_mark import FileMark
 from model.scoring import score
 from model.tally import Tally
 from predictions.customer_file import open_customer_file
-from predictions.record import CustomerAtRisk, RowError, Summary
+from predictions.record import CustomerAtRisk, NewValue, RowError, Summary
 
 BLOCK_ROWS = 20_000
 
@@ -31,6 +31,8 @@ class Scored:
     """The 20 customers most likely to leave, most likely first; file order on a tie."""
     row_errors: tuple[RowError, ...]
     """All that is wrong with each of the first hundred rows without a score."""
+    new_values: tuple[NewValue, ...]
+    """The first value of each column that the model does not know."""
     ids_are_row_numbers: bool
     """The file has no id column."""
 
@@ -51,7 +53,6 @@ def score_file(
     Raises BadCustomerFile when the file as a whole cannot be scored; `target` is then as it was.
     """
     schema = model.schema
-    tally = Tally(schema)
     size_bytes = source.stat().st_size
     opened = partial(
         open_customer_file,
@@ -66,6 +67,7 @@ def score_file(
         unfinished = Path(folder) / "result.csv"
         with opened() as customers, unfinished.open("w", encoding="utf-8", newline="") as out:
             called = customers.called
+            tally = Tally(schema, called)
             writer = csv.writer(out, quoting=csv.QUOTE_ALL)
             writer.writerow(result.header(schema, called.get(schema.id_column or "")))
             for block in customers.blocks(BLOCK_ROWS):
@@ -80,5 +82,6 @@ def score_file(
         tally.summary(),
         tuple(tally.customers_at_risk),
         tuple(tally.row_errors),
+        new_values=tally.new_values,
         ids_are_row_numbers=schema.id_column not in called,
     )

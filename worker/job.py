@@ -179,6 +179,7 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         customers_at_risk=scored.customers_at_risk,
         ids_are_row_numbers=scored.ids_are_row_numbers,
         row_errors=scored.row_errors,
+        new_values=scored.new_values,
     )
     key, summary_key = files.put_result(
         prediction.account, prediction.id, prediction.attempt, target, summary

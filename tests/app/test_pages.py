@@ -13,7 +13,16 @@ from app import filters
 from finished import AT_RISK, CONTENT, FAILURE, RESULT, SCHEMA, SUMMARY, brought_to
 from page_text import text_of
 from predictions.files import SummaryFile
-from predictions.record import FileFacts, Page, ResultFile, RowError, RowErrorCount, Status
+from predictions.record import (
+    FileFacts,
+    NewValue,
+    NewValueCount,
+    Page,
+    ResultFile,
+    RowError,
+    RowErrorCount,
+    Status,
+)
 from predictions.store import Store
 from predictions.sweeper import ATTEMPTS_USED_UP, claim_of
 
@@ -182,23 +191,27 @@ FACTS = FileFacts(
 
 def completed_with_errors(cloud, rows=2000, **at_risk):
     """A prediction 1,235 of whose rows have no score."""
+    summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
+    return completed(cloud, summary, rows, 1235, row_errors=LISTED, **at_risk)
+
+
+def completed(cloud, summary, rows=2, rows_failed=0, **more):
+    """A prediction with this summary."""
     queued = cloud.submit(CONTENT)
     claim = claim_of(cloud.store.claim("demo", queued.id, 1, "worker-1"))
-    summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
     summary_file = SummaryFile(
         prediction=queued.id,
         model="m1",
         rows=rows,
-        rows_failed=1235,
+        rows_failed=rows_failed,
         summary=summary,
-        row_errors=LISTED,
-        **{"customers_at_risk": (AT_RISK,)} | at_risk,
+        **{"customers_at_risk": (AT_RISK,)} | more,
     )
     key = f"results/demo/{queued.id}/1/summary.json"
     cloud.s3.put_object(
         Bucket=cloud.results_bucket, Key=key, Body=summary_file.model_dump_json().encode()
     )
-    result = ResultFile(key="k", summary_key=key, rows=rows, rows_failed=1235, model="m1")
+    result = ResultFile(key="k", summary_key=key, rows=rows, rows_failed=rows_failed, model="m1")
     return cloud.store.complete(claim, result, summary)
 
 
@@ -235,6 +248,31 @@ def test_where_no_row_could_be_scored_that_comes_first_and_no_empty_figures(clie
     assert "expected to leave" not in page.text
     assert "stacked-bar" not in page.text
     assert "customers.csv 1,235 –" in listed
+
+
+def test_values_that_the_model_does_not_know_are_a_warning_before_the_answer(client, cloud):
+    new = (
+        NewValueCount(column="Contract", rows=7043, first_row=1),
+        NewValueCount(column="<b>", rows=1, first_row=5),
+    )
+    first = NewValue(row=1, column="Contract", text="<i>Weekly")
+    summary = SUMMARY.model_copy(update={"new_values": new})
+
+    page = client.get(f"/predictions/{completed(cloud, summary, new_values=(first,)).id}")
+
+    told = text_of(page)
+    order = [
+        "Some values are new to the model",
+        "Column Contract has values that the model does not know in 7,043 rows "
+        "(first: row 1, “<i>Weekly”).",
+        "Column <b> has values that the model does not know in 1 row (row 5).",
+        "may be far off",
+        "of 2 customers",
+    ]
+    places = [told.find(words) for words in order]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "<i>Weekly" not in page.text
 
 
 TURNING = "\N{RIGHT-TO-LEFT OVERRIDE}C1"

@@ -23,11 +23,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
+import finished
 from app import client as api_client
 from app.client import Client, Refused
 from app.commands import submit
 from finished import CONTENT, FAILURE, RESULT, worked_on
-from predictions.record import Status
+from predictions.record import NewValueCount, Status
 from product import free_port
 
 WAIT_S = 30
@@ -189,6 +190,19 @@ def test_waiting_for_it_tells_what_the_result_says(front, url, source, works):
         "expected to leave: 1",
         "revenue at risk: 1,234,567.00",
     ]
+
+
+def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, works, monkeypatch):
+    new = NewValueCount(column="Contract", rows=2, first_row=1)
+    summary = finished.SUMMARY.model_copy(update={"new_values": (new,)})
+    monkeypatch.setattr(finished, "SUMMARY", summary)
+    front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
+
+    ended = call(source, "--url", url, "--wait")
+
+    assert ended.exit_code == 0
+    told = "Column `Contract` has values that the model does not know in 2 rows (first: row 1)."
+    assert ended.stderr == f"warning: {told}\n"
 
 
 def test_the_result_is_downloaded_as_it_is(front, url, source, works, tmp_path):

@@ -66,6 +66,17 @@ def test_predict_prints_json(source, tmp_path):
     assert len(said["customers_at_risk"]) == 20
 
 
+def test_predict_warns_of_values_that_the_model_does_not_know(source, tmp_path):
+    source.write_text(source.read_text().replace("Month-to-month", "Weekly"))
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: Column `Contract` has values that the model does not")
+    assert "(first: row 1, “Weekly”)" in result.stderr
+    said = json.loads(call("predict", source, "--json").stdout)
+    (new,) = said["summary"]["new_values"]
+    assert (new["column"], new["first_row"]) == ("Contract", 1)
+
+
 def test_predict_does_not_overwrite_its_input(source, tmp_path):
     before = source.read_bytes()
     link = tmp_path / "link.csv"

@@ -20,6 +20,7 @@ from model.result import neutral
 from model.scoring import explain
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
+from predictions.schema import Column
 
 Run = Callable[..., tuple[Scored, pd.DataFrame]]
 
@@ -336,6 +337,72 @@ def test_an_unseen_category_scores_as_missing_and_the_reason_says_so(run, custom
     reasons = result.loc[:1, "reason_1":"reason_3"].to_numpy().tolist()
     assert any("Contract is Weekly, which is new to the model: " in said for said in reasons[0])
     assert any("Contract is missing: " in said for said in reasons[1])
+
+
+def test_capitals_and_spaces_around_it_make_no_other_category(run, telco):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(300)
+    scored, expected = run(customers)
+    words = customers.columns.difference(["customerID"])
+    written = customers.copy()
+    for change in (str.lower, str.upper, lambda cell: f" {cell.swapcase()}\N{NO-BREAK SPACE}"):
+        written[words] = customers[words].map(change)
+        again, result = run(written)
+        assert again.summary == scored.summary
+        assert result["churn_probability"].equals(expected["churn_probability"])
+
+
+def test_capitals_tell_categories_apart_where_they_are_all_that_differs():
+    column = Column(name="plan", kind="categorical", categories=("A", "a", "b"))
+    features = encode([column], {"plan": ["A", "a", "B", "b", "ß", "", "SS"]})
+    assert features.matrix[:4, 0].tolist() == [0, 1, 2, 2]
+    assert np.isnan(features.matrix[4:, 0]).all()
+    assert features.new[:, 0].tolist() == [False] * 4 + [True, False, True]
+
+    twice = Column(name="plan", kind="categorical", categories=("Ab", "aB"))
+    assert encode([twice], {"plan": ["ab"]}).new.all(), "it may be either"
+
+
+@pytest.mark.parametrize("rows_per_block", [2, 20_000])
+def test_values_that_the_model_does_not_know_are_counted_by_column(
+    run, customers, monkeypatch, rows_per_block
+):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", rows_per_block)
+    customers.loc[[1, 3, 4], "Contract"] = ["Weekly" * 20, "Daily", "monthly"]
+    customers.loc[5, "gender"] = "Diverse"
+    customers.loc[[0, 2], "Partner"] = ["", " "]  # not known is not new
+    customers.loc[4, "tenure"] = "n/a"  # without a score nothing was counted as empty
+    scored, _ = run(customers.rename(columns={"gender": "sex"}), matches={"gender": "sex"})
+    assert [(new.column, new.rows, new.first_row) for new in scored.summary.new_values] == [
+        ("sex", 1, 6),
+        ("Contract", 2, 2),
+    ]
+    assert [(new.column, new.row, new.text) for new in scored.new_values] == [
+        ("sex", 6, "Diverse"),
+        ("Contract", 2, "Weekly" * 10 + "…"),
+    ]
+
+
+def test_a_row_of_the_wrong_shape_has_no_new_values(run, customers, tmp_path):
+    lines = customers.to_csv(index=False).splitlines()
+    lines[2] = f"shifted,{lines[2]}"
+    path = tmp_path / "shifted.csv"
+    path.write_text("\n".join(lines))
+    assert run(path)[0].summary.new_values == ()
+
+
+def test_what_raises_the_risk_tells_new_values_from_missing_ones(run, telco):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(400)
+    reasons = {}
+    for value in ("", "by barter"):
+        scored, _ = run(customers.assign(PaymentMethod=value))
+        reasons[value] = {
+            top.reason: top.customers
+            for top in scored.summary.top_reasons
+            if "PaymentMethod" in top.reason
+        }
+    assert list(reasons[""]) == ["PaymentMethod is missing: raises the risk"]
+    assert list(reasons["by barter"]) == ["PaymentMethod is new to the model: raises the risk"]
+    assert list(reasons[""].values()) == list(reasons["by barter"].values())
 
 
 def test_columns_may_stand_in_any_order_with_others_beside_them(run, customers):

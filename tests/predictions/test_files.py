@@ -92,3 +92,8 @@ def test_erasing_removes_every_version_of_every_file_of_this_prediction_only(clo
     cloud.s3.delete_object(Bucket=cloud.uploads_bucket, Key="uploads/demo/p/input.csv")
     assert cloud.files.erase("demo", "p") == 5  # two uploads, a marker, a result, a summary
     assert everything_in(cloud) == ["uploads/demo/p2/input.csv"]
+
+
+def test_a_summary_of_before_new_values_were_counted_is_read():
+    old = SUMMARY.model_dump(exclude={"new_values": True, "summary": {"new_values"}})
+    assert SummaryFile.model_validate(old) == SUMMARY

@@ -91,8 +91,9 @@ def every(**cells: Callable[[str], str]) -> list[dict[str, str]]:
     return [row | {name: change(row[name]) for name, change in cells.items()} for row in table()]
 
 
-def renamed(**names: str) -> str:
-    return text([{names.get(name, name): cell for name, cell in row.items()} for row in table()])
+def renamed(rows: Sequence[dict[str, str]] | None = None, /, **names: str) -> str:
+    rows = table() if rows is None else rows
+    return text([{names.get(name, name): cell for name, cell in row.items()} for row in rows])
 
 
 def without(*names: str) -> str:

@@ -44,6 +44,18 @@ def test_without_matches_the_same_file_misses_them(cloud, tmp_path):
     assert caught.value.failure.code == "missing-columns"
 
 
+def test_values_that_the_model_does_not_know_are_told_in_both_summaries(cloud, tmp_path):
+    customers = [row | {"Contract": "Weekly", "gender": "FEMALE"} for row in table()]
+    event = finished(cloud, tmp_path, NAMES, renamed(customers, **NAMES))
+
+    (new,) = event.summary.new_values
+    assert (new.column, new.rows, new.first_row) == ("Contract", 6, 1)
+    stored = cloud.s3.get_object(Bucket=cloud.results_bucket, Key=event.result.summary_key)
+    summary_file = SummaryFile.model_validate_json(stored["Body"].read())
+    assert summary_file.summary == event.summary
+    assert [first.text for first in summary_file.new_values] == ["Weekly"]
+
+
 @pytest.mark.parametrize(
     ("content", "matches", "are_numbers"),
     [
