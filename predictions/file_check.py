@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 
 TOLD_BY_THE_HEAD = frozenset(
-    {"not-text", "not-a-csv", "too-many-columns", "duplicate-columns", "missing-columns"}
+    {
+        "not-text",
+        "not-a-csv",
+        "too-many-columns",
+        "duplicate-columns",
+        "missing-columns",
+        "header-not-first",
+    }
 )
 
 
