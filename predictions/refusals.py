@@ -12,6 +12,9 @@ LISTED_NAMES = 25
 SHOWN_CHARACTERS = 60
 """Of a name or a cell in a message: a file can hold a million where a sentence is expected."""
 SAVE_AS_CSV = "Save it as “CSV UTF-8” and upload that file."
+UNPACK = "Unpack it and upload the CSV file that is in it."
+SAVE_OR_UNPACK = "Save the workbook as “CSV UTF-8”, or unpack the archive, and upload the CSV file."
+CHOOSE_ANOTHER = "Choose the file with the customers."
 
 
 def bad_file(

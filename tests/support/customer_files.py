@@ -144,6 +144,7 @@ def gzip_bomb() -> bytes:
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 UMLAUTS = every(customerID=lambda name: f"Mü–{name}")
+WORDS = ("gender", "Partner", "InternetService", "Contract", "PaymentMethod")
 MONEY = {"MonthlyCharges": german, "TotalCharges": german}
 
 FINE = [
@@ -152,6 +153,13 @@ FINE = [
     Case("cr", lambda: text(end="\r").encode(), Scored()),
     Case("no-end", lambda: text().rstrip().encode(), Scored()),
     Case("blank-lines", lambda: ("\n\n" + text().replace("\n", "\n\n")).encode(), Scored()),
+    Case("empty-cells-first", lambda: ("," * 20 + "\n  \n" + text()).encode(), Scored()),
+    Case(
+        "sep-line",
+        lambda: b"sep=;\r\n" + text(delimiter=";", end="\r\n").encode(),
+        Scored(delimiter=";"),
+    ),
+    Case("capitals", lambda: text(every(**dict.fromkeys(WORDS, str.upper))).encode(), Scored()),
     Case("utf-8-bom", lambda: text().encode("utf-8-sig"), Scored()),
     Case("utf-8-umlauts", lambda: text(UMLAUTS).encode(), Scored()),
     Case(
@@ -264,7 +272,7 @@ BAD = [
     Case("only-blank-lines", lambda: b"\r\n" * 40, Refused("empty-file", ("empty",))),
     Case("header-only", lambda: text().split("\n")[0].encode(), Refused("no-rows", ("no rows",))),
     Case("binary", lambda: bytes(range(256)) * 500, Refused("not-text", ("not text", "CSV UTF-8"))),
-    Case("picture", lambda: PICTURE * 90, Refused("not-text", ("a picture", "CSV UTF-8"))),
+    Case("picture", lambda: PICTURE * 90, Refused("not-text", ("a picture", "Choose the file"))),
     Case("workbook", lambda: b"PK\x03\x04" + bytes(2_000), Refused("not-text", ("a workbook",))),
     Case("json", lambda: json.dumps(table()).encode(), Refused("not-a-csv", ("JSON",))),
     Case(
@@ -287,6 +295,11 @@ BAD = [
         "no-header",
         lambda: text().partition("\n")[2].encode(),
         Refused("missing-columns", ("looks like a customer",)),
+    ),
+    Case(
+        "title-row",
+        lambda: ("Customers of May" + "," * 19 + "\n\n" + text()).encode(),
+        Refused("header-not-first", ("The header is in line 3", "Remove what is above it.")),
     ),
     Case(
         "duplicate-headers",
@@ -323,7 +336,7 @@ BAD = [
         lambda: ",".join(f"c{n}" for n in range(100_000)).encode() + b"\n1\n",
         Refused("too-many-columns", ("100,000 columns",)),
     ),
-    Case("gzip-bomb", gzip_bomb, Refused("not-text", ("gzip",))),
+    Case("gzip-bomb", gzip_bomb, Refused("not-text", ("gzip", "Unpack it"))),
     Case(
         "gzipped",
         lambda: gzip.compress(text().encode()),
