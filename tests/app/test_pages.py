@@ -293,7 +293,18 @@ def test_an_id_can_be_anything(client, cloud, id_, shown):
         f"/predictions/{completed_with_errors(cloud, customers_at_risk=(at_risk,)).id}"
     )
 
-    assert f'<th scope="row">{shown}</th>' in page.text
+    assert re.search(f'<th scope="row"( class="id")?>{re.escape(shown)}</th>', page.text)
+
+
+@pytest.mark.parametrize(("length", "is_usual"), [(10, True), (36, True), (37, False)])
+def test_an_id_of_a_usual_length_stays_on_one_line(client, cloud, length, is_usual):
+    at_risk = AT_RISK.model_copy(update={"id": "-" * length})
+
+    page = client.get(
+        f"/predictions/{completed_with_errors(cloud, customers_at_risk=(at_risk,)).id}"
+    )
+
+    assert ('class="id"' in page.text) == is_usual
 
 
 @pytest.mark.parametrize(("numbered", "heading"), [(True, "Row"), (False, "Customer")])
