@@ -38,8 +38,8 @@ bp = Blueprint("upload", __name__)
 
 @bp.get("/predictions/new")
 def new() -> ResponseReturnValue:
-    """The upload form; `?saved=` names columns that have just been matched."""
-    return _form(saved=request.args.getlist("saved"))
+    """The upload form; `?saved=` has just been matched, and `?missing=` is not in the file yet."""
+    return _form(saved=request.args.getlist("saved"), missing=request.args.getlist("missing"))
 
 
 @bp.post("/predictions")
@@ -101,7 +101,8 @@ def match() -> ResponseReturnValue:
     services().store.change_column_matches(
         current_account(), lambda remembered: merged(remembered, matching.matches)
     )
-    return redirect(url_for("upload.new", saved=list(matching.matches)), 303)
+    told = {"saved": list(matching.matches), "missing": list(matching.missing)}
+    return redirect(url_for("upload.new", **told), 303)
 
 
 @bp.post("/columns/remove")
@@ -135,6 +136,7 @@ def _form(
     problem: Problem | None = None,
     matching: Matching | None = None,
     saved: Collection[str] = (),
+    missing: Collection[str] = (),
 ) -> str:
     schema = services().schema
     remembered = services().store.column_matches(current_account())
@@ -143,6 +145,7 @@ def _form(
         problem=problem,
         matching=matching,
         saved={column: remembered[column] for column in saved if column in remembered},
+        missing=[name for name in schema.needed_columns if name in missing],
         expected=expected_columns(schema),
         matched=len(remembered),
         sample_customers=SAMPLE_CUSTOMERS,

@@ -267,7 +267,7 @@ def test_the_columns_that_a_file_must_have_are_told(client, telco):
 
 def test_matches_replace_what_was_there(client, cloud, telco):
     cloud.store.remember_column_matches("other", {"tenure": "theirs"})
-    first = {"customerID": "Kunde", "Charges": " Umsatz "}
+    first = {"customerID": "Kunde", "Charges": " Umsatz ", "tenure": "tenure"}
     second = {"tenure": "x" * 200}
 
     set_first = client.put("/api/columns/matches", json={"matches": first})

@@ -156,10 +156,22 @@ def test_what_cannot_be_matched_is_told_on_the_form(client, cloud):
 
 
 def test_only_what_was_saved_is_said_to_be(client):
-    page = client.get("/predictions/new?saved=tenure&saved=<b>")
+    page = client.get("/predictions/new?saved=tenure&saved=<b>&missing=x")
 
     assert page.status_code == 200
     assert "Saved" not in page.text
+
+
+def test_what_is_still_missing_after_saving_is_named(client):
+    form = Form(upload(client, b"Tenure,Kunde\n3,x\n").text, "matching")
+    form.fields |= {"column:customerID": "1", "column:tenure": ""}
+
+    page = client.get(client.post(form.action, data=form.fields).headers["Location"])
+
+    told = text_of(page)
+    assert "“Kunde” is now read as customerID" in told
+    assert "Still missing: tenure . Choose the file again to match it" in told
+    assert "success" not in page.text
 
 
 def test_matched_columns_are_listed_and_removed(client, cloud):
