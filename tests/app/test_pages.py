@@ -48,7 +48,7 @@ def test_the_list_shows_each_with_its_answer(client, cloud, tmp_path):
 
     page = client.get("/predictions")
 
-    assert "done.csv 2 1 45.0 %" in text_of(page)
+    assert "done.csv 2 1 50.0 %" in text_of(page)
     assert "&lt;script&gt;" in page.text
     assert "theirs.csv" not in page.text
     assert REFRESH not in page.text
@@ -89,7 +89,17 @@ def test_the_answer_comes_first(client, cloud, tmp_path):
     page = client.get(f"/predictions/{prediction.id}")
 
     told = text_of(page)
-    order = ["1 of 2 customers", "45.0 %", "1.2 M", "low 1 50.0 %", "tenure is low", "<C1>", "SHA"]
+    order = [
+        "1 of 2 customers",
+        "50.0 %",
+        "1 one by one",
+        "churn_prediction",
+        "1.2 M",
+        "low 1 50.0 %",
+        "tenure is low",
+        "<C1>",
+        "SHA",
+    ]
     places = [told.find(words) for words in order]
     assert -1 not in places
     assert places == sorted(places)
@@ -247,7 +257,7 @@ def test_where_no_row_could_be_scored_that_comes_first_and_no_empty_figures(clie
     assert told.count("Column tenure holds no number") == 1
     assert "expected to leave" not in page.text
     assert "stacked-bar" not in page.text
-    assert "customers.csv 1,235 –" in listed
+    assert "customers.csv 0 of 1,235 scored –" in listed
 
 
 def test_values_that_the_model_does_not_know_are_a_warning_before_the_answer(client, cloud):
@@ -402,3 +412,30 @@ def test_a_page_and_all_it_needs_is_light(opened, cloud, tmp_path):
         files = [Path(web.__file__).parent / path for path in linked]
         weight = len(answer.data) + sum(file.stat().st_size for file in files)
         assert weight <= HEAVIEST_BYTES, page
+
+
+def test_rows_without_a_score_are_told_in_the_list(client, cloud):
+    completed_with_errors(cloud)
+
+    assert "customers.csv 765 of 2,000 scored 1 0.1 %" in text_of(client.get("/predictions"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "predicted", "rows", "told"),
+    [
+        (1.78, 1, 5, ("2 of 5 customers", "to leave, 40.0 %", "1 one by one")),
+        (0.4, 0, 2, ("0 of 2 customers", "to leave, 0.0 %", "0 one by one")),
+        (1877.3, 1467, 7043, ("1,877 of 7,043 customers", "to leave, 26.7 %", "1,467 one by one")),
+    ],
+)
+def test_the_share_is_that_of_the_numbers_that_are_shown(
+    client, cloud, expected, predicted, rows, told
+):
+    update = {"expected_churners": expected, "predicted_churners": predicted}
+    prediction = completed(cloud, SUMMARY.model_copy(update=update), rows)
+
+    page = text_of(client.get(f"/predictions/{prediction.id}"))
+
+    assert "the sum of all probabilities" in page
+    for words in told:
+        assert words in page

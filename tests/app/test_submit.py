@@ -187,7 +187,8 @@ def test_waiting_for_it_tells_what_the_result_says(front, url, source, works):
     assert ended.stdout.splitlines()[2:] == [
         "2 customers scored by m1",
         "without a score: 0",
-        "expected to leave: 1",
+        "expected to leave, by the sum of probabilities: 1",
+        "predicted to leave, one by one: 1",
         "revenue at risk: 1,234,567.00",
     ]
 
@@ -203,6 +204,20 @@ def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, w
     assert ended.exit_code == 0
     told = "Column `Contract` has values that the model does not know in 2 rows (first: row 1)."
     assert ended.stderr == f"warning: {told}\n"
+
+
+@pytest.mark.parametrize("options", [["--wait"], ["--wait", "--json"]])
+def test_a_file_of_which_no_row_could_be_scored_ends_with_1(
+    front, url, source, works, monkeypatch, options
+):
+    monkeypatch.setattr(finished, "ROWS_FAILED", 2)
+    front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
+
+    ended = call(source, "--url", url, *options)
+
+    assert ended.exit_code == 1
+    assert "no row could be scored: the column error of the result says why" in ended.stderr
+    assert "--json" in options or "\n0 customers scored by m1\nwithout a score: 2\n" in ended.stdout
 
 
 def test_the_result_is_downloaded_as_it_is(front, url, source, works, tmp_path):
