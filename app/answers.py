@@ -44,6 +44,9 @@ class FileAnswer(BaseModel):
     matches: dict[str, str] | None = Field(
         description="Column of the model → the file's name for it, where they differ."
     )
+    nearest: dict[str, str] | None = Field(
+        description="Optional column that is not there → the file's name most like it."
+    )
 
     @classmethod
     def of(cls, file: InputFile) -> FileAnswer:
@@ -57,6 +60,7 @@ class FileAnswer(BaseModel):
             encoding=facts.encoding if facts else None,
             delimiter=facts.delimiter if facts else None,
             matches=facts.matches if facts else None,
+            nearest=facts.nearest if facts else None,
         )
 
 

@@ -107,6 +107,14 @@ def offered(
     return Matching(names, choices) if is_any_alike or known.intersection(error.header) else None
 
 
+def offered_id(name: str, schema: CustomerSchema, remembered: Mapping[str, str]) -> Matching | None:
+    """Make the form for a file without the id column; None when `name` may not stand for it."""
+    used = {*schema.known_columns, *remembered.values()}
+    if schema.id_column is None or name in used or len(name) > LONGEST_HEADER:
+        return None
+    return Matching((name,), (Choice(schema.id_column, is_needed=False, chosen=name),))
+
+
 def chosen(form: Mapping[str, str], schema: CustomerSchema) -> Matching:
     """Read the form as it came back, and say at each choice what is wrong with it.
 

@@ -101,8 +101,8 @@ def match() -> ResponseReturnValue:
     services().store.change_column_matches(
         current_account(), lambda remembered: merged(remembered, matching.matches)
     )
-    told = {"saved": list(matching.matches), "missing": list(matching.missing)}
-    return redirect(url_for("upload.new", **told), 303)
+    saved, missing = list(matching.matches), list(matching.missing)
+    return redirect(url_for("upload.new", saved=saved, missing=missing), 303)
 
 
 @bp.post("/columns/remove")

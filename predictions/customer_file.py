@@ -106,6 +106,8 @@ class CustomerFile:
         if missing:
             self._check_header_is_first(needed, missing, matches or {})
             raise _missing_columns(missing, self.header, set(self.called.values()))
+        unused = [name for name in self.header if name and name not in self.called.values()]
+        self._nearest = most_alike([name for name in optional if name not in self.called], unused)
         first = next(self._records, None)
         if first is None:
             raise bad_file(
@@ -127,6 +129,7 @@ class CustomerFile:
             encoding=self._text.encoding,
             delimiter=self.delimiter,
             matches={column: name for column, name in self.called.items() if name != column},
+            nearest=self._nearest,
         )
 
     def blocks(self, rows: int, *, all_columns: bool = False) -> Iterator[Block]:

@@ -56,6 +56,10 @@ class FileFacts(Frozen):
         default_factory=dict,
         description="Column of the model → column of the file, where the names differ.",
     )
+    nearest: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column of the model that is not needed and not there → the name most like it.",
+    )
 
 
 class InputFile(Frozen):

@@ -11,6 +11,7 @@ import pytest
 import app as web
 from app import filters
 from finished import AT_RISK, CONTENT, FAILURE, RESULT, SCHEMA, SUMMARY, brought_to
+from page_form import ODD, Form
 from page_text import text_of
 from predictions.files import SummaryFile
 from predictions.record import (
@@ -324,6 +325,48 @@ def test_rows_are_not_called_customers(client, cloud, numbered, heading):
     page = client.get(f"/predictions/{prediction.id}").text
 
     assert f'<th scope="col">{heading}</th>' in page
+
+
+NEAREST = FACTS.model_copy(update={"nearest": {"customerID": ODD}})
+
+
+def numbered(client, cloud, monkeypatch, facts):
+    """The page of a prediction whose file has no id column."""
+    done = completed(cloud, SUMMARY, ids_are_row_numbers=True)
+    known = done.input.model_copy(update={"facts": facts})
+    monkeypatch.setattr(Store, "get", lambda *_: done.model_copy(update={"input": known}))
+    return client.get(f"/predictions/{done.id}")
+
+
+def test_what_may_be_the_id_can_be_matched_from_the_page(client, cloud, monkeypatch):
+    page = numbered(client, cloud, monkeypatch, NEAREST)
+    form = Form(page.text, "matching")
+    saved = client.post(form.action, data=form.fields)
+
+    assert "has no column customerID , so rows are numbered. Is it “" in text_of(page)
+    assert ODD not in page.text
+    assert cloud.store.column_matches("demo") == {"customerID": ODD}
+    assert "is now read as customerID" in text_of(client.get(saved.headers["Location"]))
+    again = numbered(client, cloud, monkeypatch, NEAREST)
+    assert "is read as it: upload the file again" in text_of(again)
+    assert "<form" not in again.text.partition("Rows are numbered")[2]
+
+
+@pytest.mark.parametrize("name", [None, "tenure", "x" * 201, "taken"])
+def test_a_name_that_cannot_be_the_id_is_not_offered(client, cloud, monkeypatch, name):
+    cloud.store.remember_column_matches("demo", {"tenure": "taken"})
+    nearest = {"customerID": name} if name else {}
+
+    page = numbered(client, cloud, monkeypatch, FACTS.model_copy(update={"nearest": nearest}))
+
+    assert "no column customerID , so rows are numbered. Add it" in text_of(page)
+    assert "Is it" not in text_of(page)
+
+
+def test_rows_that_have_ids_are_not_said_to_be_numbered(client, cloud):
+    page = client.get(f"/predictions/{completed(cloud, SUMMARY).id}")
+
+    assert "Rows are numbered" not in page.text
 
 
 def test_the_facts_say_how_the_file_was_read(client, cloud, monkeypatch):

@@ -238,6 +238,18 @@ def test_only_the_chosen_columns_are_kept(path):
     assert list(block.errors) == [1]
 
 
+def test_the_name_most_like_an_optional_column_that_is_not_there_is_a_fact():
+    def nearest(header, **more):
+        file = f"{header}\n1,2,3\n".encode()
+        return CustomerFile([file], ["tenure"], optional=["customerID"], **more).facts.nearest
+
+    assert nearest("tenure,x,Customer Id") == {"customerID": "Customer Id"}
+    assert nearest("tenure,x,y") == nearest("customerID,customer_id,tenure") == {}
+    used = {"customerID": "customer_id", "tenure": "Customer Id"}
+    assert nearest("tenure,Customer Id,customer_id", matches=used) == {}
+    assert nearest("Customer Id,x,y", matches={"tenure": "Customer Id"}) == {}
+
+
 def test_a_block_of_long_rows_ends_early(path):
     cell = "x" * 100_000
     path.write_text("id,a\n" + f"1,{cell}\n" * 400)
