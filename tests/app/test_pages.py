@@ -93,7 +93,7 @@ def test_the_answer_comes_first(client, cloud, tmp_path):
     order = [
         "1 of 2 customers",
         "50.0 %",
-        "1 one by one",
+        "1 customer predicted to leave",
         "churn_prediction",
         "1.2 M",
         "low 1 50.0 %",
@@ -466,9 +466,14 @@ def test_rows_without_a_score_are_told_in_the_list(client, cloud):
 @pytest.mark.parametrize(
     ("expected", "predicted", "rows", "told"),
     [
-        (1.78, 1, 5, ("2 of 5 customers", "to leave, 40.0 %", "1 one by one")),
-        (0.4, 0, 2, ("0 of 2 customers", "to leave, 0.0 %", "0 one by one")),
-        (1877.3, 1467, 7043, ("1,877 of 7,043 customers", "to leave, 26.7 %", "1,467 one by one")),
+        (1.78, 1, 5, ("2 of 5 customers", "to leave, 40.0 %", "1 customer predicted to leave")),
+        (0.4, 0, 2, ("0 of 2 customers", "to leave, 0.0 %", "0 customers predicted")),
+        (
+            1877.3,
+            1467,
+            7043,
+            ("1,877 of 7,043 customers", "to leave, 26.7 %", "1,467 customers predicted"),
+        ),
     ],
 )
 def test_the_share_is_that_of_the_numbers_that_are_shown(
