@@ -86,6 +86,8 @@ def predict(
         )
     else:
         _say_scored(scored, target, model.version)
+        if scored.ids_are_row_numbers and (name := model.schema.id_column) is not None:
+            click.echo(f"warning: The file has no column `{name}`: rows are numbered.", err=True)
     if scored.rows == scored.rows_failed:
         raise click.ClickException(f"no row could be scored: see the column error of {target}")
 

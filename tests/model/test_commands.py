@@ -77,6 +77,13 @@ def test_predict_warns_of_values_that_the_model_does_not_know(source, tmp_path):
     assert (new["column"], new["first_row"]) == ("Contract", 1)
 
 
+def test_predict_warns_that_rows_are_numbered(source):
+    source.write_text(source.read_text().replace("customerID", "Customer Id"))
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert result.stderr == "warning: The file has no column `customerID`: rows are numbered.\n"
+
+
 def test_predict_counts_those_with_a_score_and_ends_with_1_when_there_are_none(source, tmp_path):
     customers = pd.read_csv(source, dtype=str, keep_default_na=False)
     customers.loc[:9, "tenure"] = "n/a"
