@@ -240,7 +240,7 @@ def test_a_head_is_not_refused_for_being_cut_off(head):
         (HEAD.replace(b"customerID", b"tenure", 1), "duplicate-columns"),
         (HEAD.replace(b"MonthlyCharges", b"MonthlyCharges,customerID", 1), "duplicate-columns"),
         (b"\n" + HEAD.replace(b"tenure", b"months", 1), "missing-columns"),
-        (b'"a\nb",c\n' + HEAD, "missing-columns"),
+        (b'"a\nb",c\n' + HEAD, "header-not-first"),
         (HEAD.decode().replace("tenure", "months").encode("utf-16"), "missing-columns"),
         (b"\x1f\x8b\n" + HEAD, "not-text"),
     ],
