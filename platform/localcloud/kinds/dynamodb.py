@@ -158,13 +158,14 @@ class Table(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for name in self.aws.dynamodb.list_tables()["TableNames"]:
-            found = self._found(name)
-            if self.is_ours(found.tags):
-                yield found
+            arn = self.aws.dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
+            tags = _tags(self.aws, arn)
+            if self.is_ours(tags):
+                yield Found(name, {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind. AWS refuses while its deletion protection is on."""
-        self._change_replicas(found, {})
+        self._change_replicas(self._found(found.id), {})
         self.aws.dynamodb.delete_table(TableName=found.id)
 
     def _found(self, name: str) -> Found:

@@ -26,18 +26,22 @@ class Tagged(Kind):
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        return next((one for one in self.owned() if one.tags.get(NAME_TAG) == name), None)
+        return next(iter(self._with({STACK_TAG: self.stack, NAME_TAG: name})), None)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
         self.aws.ec2.create_tags(Resources=[found.id], Tags=pairs_from(tags))
 
     def owned(self) -> Iterable[Found]:
-        """See Kind. The emulator does not filter all of them by tag, so it is done here again."""
-        filters = [{"Name": f"tag:{STACK_TAG}", "Values": [self.stack]}]
+        """See Kind."""
+        return self._with({STACK_TAG: self.stack})
+
+    def _with(self, wanted: Tags) -> Iterable[Found]:
+        """Describe those with these tags; the emulator does not filter all types by tags."""
+        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in wanted.items()]
         for one in self.all(filters):
             tags = tags_from(one.get("Tags", ()))
-            if self.is_ours(tags):
+            if wanted.items() <= tags.items():
                 yield self.describe(one, tags)
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:

@@ -65,8 +65,9 @@ class Role(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for role in self.aws.iam.list_roles()["Roles"]:
-            if self.is_ours(self._tags(role["RoleName"])):
-                yield self._found(role["RoleName"])
+            tags = self._tags(role["RoleName"])
+            if self.is_ours(tags):
+                yield Found(role["RoleName"], {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind. AWS refuses while the role has policies, by whomever they were added."""

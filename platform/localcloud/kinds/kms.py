@@ -22,7 +22,9 @@ class Key(Kind):
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        return next((one for one in self.owned() if one.tags.get(NAME_TAG) == name), None)
+        return next(
+            (self._found(data, tags) for data, tags in self._ours() if tags[NAME_TAG] == name), None
+        )
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
@@ -61,7 +63,11 @@ class Key(Kind):
         self.aws.kms.tag_resource(KeyId=found.id, Tags=_pairs(tags))
 
     def owned(self) -> Iterable[Found]:
-        """See Kind. A key that waits for its deletion is gone."""
+        """See Kind."""
+        return (Found(data["KeyId"], {}, {}, tags) for data, tags in self._ours())
+
+    def _ours(self) -> Iterable[tuple[Mapping[str, Any], Tags]]:
+        """Give the stack's keys; one that waits for its deletion is gone."""
         for key in self.aws.kms.list_keys()["Keys"]:
             data = self.aws.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
             role = data.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "PRIMARY")
@@ -69,7 +75,7 @@ class Key(Kind):
                 continue
             tags = self._tags(key["KeyId"])
             if self.is_ours(tags):
-                yield self._found(data, tags)
+                yield data, tags
 
     def delete(self, found: Found) -> None:
         """See Kind."""

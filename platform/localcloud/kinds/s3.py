@@ -70,10 +70,10 @@ class Bucket(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for bucket in self.aws.s3.list_buckets()["Buckets"]:
-            if bucket["BucketRegion"] == self.aws.region and self.is_ours(
-                _tags(self.aws, bucket["Name"])
-            ):
-                yield self._found(bucket["Name"])
+            if bucket["BucketRegion"] == self.aws.region:
+                tags = _tags(self.aws, bucket["Name"])
+                if self.is_ours(tags):
+                    yield Found(bucket["Name"], {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind. AWS refuses while there is anything in it, so that is asked for apart."""

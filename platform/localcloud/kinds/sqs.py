@@ -51,9 +51,9 @@ class Queue(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for url in self.aws.sqs.list_queues().get("QueueUrls", ()):
-            found = self._found(url)
-            if self.is_ours(found.tags):
-                yield found
+            tags = self._tags(url)
+            if self.is_ours(tags):
+                yield Found(url, {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -68,8 +68,12 @@ class Queue(Kind):
             if attributes.get(attribute)
         }
         properties["name"] = url.rpartition("/")[2]
-        tags = self.aws.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
-        return Found(url, properties, {"arn": attributes["QueueArn"], "url": url}, tags)
+        outputs = {"arn": attributes["QueueArn"], "url": url, "name": properties["name"]}
+        return Found(url, properties, outputs, self._tags(url))
+
+    def _tags(self, url: str) -> Tags:
+        tags: Tags = self.aws.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+        return tags
 
 
 class _Policy(Kind):
