@@ -19,6 +19,9 @@ NOT_TOLD: Mapping[str, Mapping[str, str]] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {
         "prefixListId": "kept, but the rule is described without it and without its description",
     },
+    "aws:cloudwatch/metricAlarm:MetricAlarm": {"metricQueries": _NOT_KEPT},
+    "aws:lb/listener:Listener": {"defaultActions.authenticateCognito": _NOT_KEPT},
+    "aws:lb/listenerRule:ListenerRule": {"actions.authenticateCognito": _NOT_KEPT},
     "aws:dynamodb/table:Table": {
         "replicas.kmsKeyArn": "a replica is described with the key of the table that it copies",
     },
