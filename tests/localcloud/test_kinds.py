@@ -18,8 +18,8 @@ NOTHING = {
 }
 BALANCED = """
 lb = aws.lb.LoadBalancer("front", name="front", load_balancer_type="application",
-    internal={internal}, subnets=["subnet-1", "subnet-2"], security_groups={groups}, idle_timeout={idle},
-    enable_deletion_protection=False,
+    internal={internal}, subnets=["subnet-1", "subnet-2"], security_groups={groups},
+    idle_timeout={idle}, enable_deletion_protection=False,
     access_logs=aws.lb.LoadBalancerAccessLogsArgs(bucket="logs", enabled=True))
 group = aws.lb.TargetGroup("web", name="web", vpc_id="vpc-1", port=8000, protocol="HTTP",
     target_type="ip", deregistration_delay=5,

@@ -11,7 +11,6 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from localcloud import cloud as local_cloud
-from localcloud.apply import apply
 from predictions.errors import InputChanged
 from predictions.files import Files, SummaryFile
 from predictions.record import Claim, Failure, ResultFile, Summary, new_id
@@ -215,7 +214,8 @@ NOT_CHECKED = {
 
 @pytest.fixture
 def root(emulator):
-    apply(emulator.session, emulator.endpoint, "local")
+    emulator.bootstrap()
+    emulator.apply()
     return Service(emulator, emulator.session)
 
 

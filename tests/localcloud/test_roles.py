@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import cloud as local_cloud
-from localcloud.apply import apply
 
 ACCOUNT = local_cloud.ACCOUNT_ID
 UPLOADS = f"local-retainwise-uploads-{ACCOUNT}"
@@ -51,7 +50,8 @@ class Service:
 
 @pytest.fixture
 def services(emulator):
-    apply(emulator.session, emulator.endpoint, "local")
+    emulator.bootstrap()
+    emulator.apply()
     root = emulator.client("s3")
     for bucket, folder in ((UPLOADS, "uploads"), (RESULTS, "results")):
         for key in (f"{folder}/acme/a.csv", "elsewhere/a.csv"):

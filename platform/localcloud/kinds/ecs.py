@@ -205,7 +205,7 @@ class Service(Kind):
             "enableExecuteCommand": one.get("enableExecuteCommand", False),
             "deploymentMinimumHealthyPercent": deployment["minimumHealthyPercent"],
             "deploymentMaximumPercent": deployment["maximumPercent"],
-            "deploymentCircuitBreaker": deployment["deploymentCircuitBreaker"],
+            "deploymentCircuitBreaker": deployment.get("deploymentCircuitBreaker"),
             "networkConfiguration": {
                 "subnets": network["subnets"],
                 "securityGroups": network["securityGroups"],

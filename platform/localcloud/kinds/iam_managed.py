@@ -183,7 +183,8 @@ class OpenIdConnectProvider(Kind):
             arn = listed["Arn"]
             one = self.aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
             properties = {
-                "url": f"https://{one['Url']}",  # AWS keeps it without
+                # AWS keeps it without the scheme, the emulator with it.
+                "url": f"https://{one['Url'].removeprefix('https://')}",
                 "clientIdLists": sorted(one["ClientIDList"]),
             }
             yield Found(arn, properties, {"arn": arn}, tags_from(one.get("Tags", ())))
