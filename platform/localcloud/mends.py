@@ -6,6 +6,8 @@ nowhere else. Each entry goes when the emulator's own fix arrives.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
@@ -68,8 +70,8 @@ def _take_the_loopback_for_tls() -> None:
 
 
 def _keep_the_prefix_lists_of_rules() -> None:
-    """Read the prefix lists of a security group's rule: without, two such rules are one."""
-    parse = ec2._parse_ip_permissions
+    """Read the prefix list of a security group's rule, and tell it: without, two rules are one."""
+    parse, describe = ec2._parse_ip_permissions, ec2._sg_rule_xml
 
     def _parse_ip_permissions(parameters: object, prefix: str) -> list[dict[str, object]]:
         rules: list[dict[str, object]] = parse(parameters, prefix)
@@ -80,7 +82,15 @@ def _keep_the_prefix_lists_of_rules() -> None:
                 rule["PrefixListIds"] = [{"PrefixListId": prefix_list, "Description": description}]
         return rules
 
-    ec2._parse_ip_permissions = _parse_ip_permissions
+    def _sg_rule_xml(group: str, rule: dict[str, Any], is_egress: bool = False) -> str:
+        told: str = describe(group, rule, is_egress)
+        for one in rule.get("PrefixListIds", ()):
+            told = told.replace(
+                "</item>", f"<prefixListId>{one['PrefixListId']}</prefixListId></item>"
+            )
+        return told
+
+    ec2._parse_ip_permissions, ec2._sg_rule_xml = _parse_ip_permissions, _sg_rule_xml
 
 
 def _refer_to_secrets_by_their_arn() -> None:

@@ -248,24 +248,10 @@ class _Rule(Tagged):
         return Found(one["SecurityGroupRuleId"], properties, {}, tags)
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind. AWS takes all of a rule together."""
-        if "securityGroupId" in differing:
-            raise self.fixed(found, ["securityGroupId"])
+        """See Kind. It holds nothing, so a new one does: not all of a rule can be changed."""
+        self.delete(found)
         rule = {**found.properties, **differing}
-        names = {
-            "ipProtocol": "IpProtocol",
-            "fromPort": "FromPort",
-            "toPort": "ToPort",
-            "description": "Description",
-            "cidrIpv4": "CidrIpv4",
-            "prefixListId": "PrefixListId",
-            "referencedSecurityGroupId": "ReferencedGroupId",
-        }
-        wanted = {theirs: rule[ours] for ours, theirs in names.items() if rule[ours] is not None}
-        self.aws.ec2.modify_security_group_rules(
-            GroupId=rule["securityGroupId"],
-            SecurityGroupRules=[{"SecurityGroupRuleId": found.id, "SecurityGroupRule": wanted}],
-        )
+        self.create({key: value for key, value in rule.items() if value is not None}, found.tags)
 
 
 class SecurityGroupIngressRule(_Rule):

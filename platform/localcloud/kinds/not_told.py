@@ -16,9 +16,6 @@ NOT_TOLD: Mapping[str, Mapping[str, str]] = {
         "securityGroupIds": _NOT_KEPT,
         "privateDnsEnabled": _NOT_KEPT,
     },
-    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {
-        "prefixListId": "kept, but the rule is described without it and without its description",
-    },
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"metricQueries": _NOT_KEPT},
     "aws:lb/listener:Listener": {"defaultActions.authenticateCognito": _NOT_KEPT},
     "aws:lb/listenerRule:ListenerRule": {"actions.authenticateCognito": _NOT_KEPT},
