@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from localcloud import cloud as local_cloud
 from localcloud.apply import Applied, apply
 from localcloud.home import Home
-from localcloud.program import BOOTSTRAP, stack_config
+from localcloud.program import BOOTSTRAP, Program, stack_config
 
 REGION = "eu-west-1"
 
@@ -89,6 +90,22 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Emulator]]:
 @pytest.fixture
 def emulator(start: Callable[[], Emulator]) -> Emulator:
     return start()
+
+
+@pytest.fixture
+def small(tmp_path: Path, emulator: Emulator) -> Callable[[str], Applied]:
+    """Apply a program of a few lines; the next one is the same program after a change."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    program = Program("small", folder, folder)
+
+    def run(source: str) -> Applied:
+        head = "import json, pulumi, pulumi_aws as aws\n"
+        (folder / "__main__.py").write_text(head + textwrap.dedent(source))
+        config = {"aws:region": REGION}
+        return apply(emulator.session, emulator.endpoint, "test", config, program)
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -130,7 +130,10 @@ class RolePolicyAttachment(Kind):
 
 
 class OpenIdConnectProvider(Kind):
-    """Whose word about who somebody is the account takes, by its address."""
+    """Whose word about who somebody is the account takes, by its address.
+
+    AWS would take other clients; the emulator does not, so they are refused.
+    """
 
     type = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 
@@ -148,20 +151,6 @@ class OpenIdConnectProvider(Kind):
         self.aws.iam.create_open_id_connect_provider(
             Url=inputs["url"], ClientIDList=inputs["clientIdLists"], Tags=pairs_from(tags)
         )
-
-    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind."""
-        there = {*found.properties["clientIdLists"]}
-        wanted = {*differing["clientIdLists"]}
-        iam, arn = self.aws.iam, found.id
-        for client in sorted(wanted - there):
-            iam.add_client_id_to_open_id_connect_provider(
-                OpenIDConnectProviderArn=arn, ClientID=client
-            )
-        for client in sorted(there - wanted):
-            iam.remove_client_id_from_open_id_connect_provider(
-                OpenIDConnectProviderArn=arn, ClientID=client
-            )
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""

@@ -138,7 +138,7 @@ class TargetGroup(_Balancing):
         groups = (one for page in pages for one in page["TargetGroups"])
         for one in groups:
             if one["TargetGroupName"] == inputs["name"]:
-                return self._found(one)
+                return self._found(one, self.wanted(inputs))
         return None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
@@ -177,7 +177,7 @@ class TargetGroup(_Balancing):
         """See Kind."""
         self.aws.elbv2.delete_target_group(TargetGroupArn=found.id)
 
-    def _found(self, one: Mapping[str, Any]) -> Found:
+    def _found(self, one: Mapping[str, Any], wanted: Mapping[str, Any]) -> Found:
         arn = one["TargetGroupArn"]
         settings = self.aws.elbv2.describe_target_group_attributes(TargetGroupArn=arn)
         properties = {
@@ -186,7 +186,7 @@ class TargetGroup(_Balancing):
             "port": one["Port"],
             "vpcId": one["VpcId"],
             "targetType": one["TargetType"],
-            "healthCheck": {aws: one[aws] for aws in _HEALTH_CHECK.values() if aws in one},
+            "healthCheck": only(one, wanted["healthCheck"]),
             **_settings(settings["Attributes"], _OF_TARGET_GROUP),
         }
         outputs = {"arn": arn, "arnSuffix": arn.rpartition(":")[2]}

@@ -93,6 +93,15 @@ def _attempt_another_key(aws: Clients) -> object:
     return aws.logs.associate_kms_key(logGroupName="attempted", kmsKeyId="arn:aws:kms:::key/x")
 
 
+def _attempt_another_client(aws: Clients) -> object:
+    provider = aws.iam.create_open_id_connect_provider(
+        Url="https://attempted.example.com", ClientIDList=["one"]
+    )
+    return aws.iam.add_client_id_to_open_id_connect_provider(
+        OpenIDConnectProviderArn=provider["OpenIDConnectProviderArn"], ClientID="another"
+    )
+
+
 def _attempt_tags_of_dashboard(aws: Clients) -> object:
     aws.cloudwatch.put_dashboard(
         DashboardName="attempted",
@@ -106,6 +115,9 @@ def _attempt_tags_of_dashboard(aws: Clients) -> object:
 MISSING_CALLS: Mapping[str, MissingCall] = {
     "logs:AssociateKmsKey": MissingCall(
         "a log group keeps its key; another one is refused", _attempt_another_key
+    ),
+    "iam:AddClientIDToOpenIDConnectProvider": MissingCall(
+        "an identity provider keeps its clients; others are refused", _attempt_another_client
     ),
     "cloudwatch:TagResource of a dashboard": MissingCall(
         "a dashboard that leaves the program stays: nothing says whose it is",
