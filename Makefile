@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format matrix bench browser screenshot locks clean
+.PHONY: help install up test check format matrix bench browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,12 @@ browser: install ## a Chromium for the tests of the pages, the distribution's wh
 
 screenshot: browser ## the pictures in docs/images, from the running product
 	@$(BIN)/python tests/support/screenshot.py
+
+diagram: install ## the diagram in docs/architecture.md, from the program's graph
+	@$(BIN)/python -m operations.diagram
+
+cost: install ## docs/cost.md, from the program's graph and the price table
+	@$(BIN)/python -m operations.cost_document
 
 # The constraint keeps one version of a package across all locks. No address of an index goes in.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -27,6 +27,7 @@ def create_app(
     from flask import Flask
 
     from app import (
+        access_page,
         account,
         api,
         filters,
@@ -50,7 +51,7 @@ def create_app(
     app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, MAX_FORM_PARTS=None)
     # Before each request in this order: it gets its id, then it is refused or let in.
     request_log.init_app(app)
-    security.init_app(app, bind_host)
+    security.init_app(app, bind_host, settings.sign_out_url)
     account.init_app(app, settings, bind_host)
     app.extensions[SERVICES] = services or Services.from_settings(settings)
     rate_limit.init_app(app, settings)
@@ -60,6 +61,7 @@ def create_app(
     words.init_app(app)
     live.init_app(app)
     health.init_app(app)
+    access_page.init_app(app, settings)
     app.register_blueprint(api.bp)
     app.register_blueprint(pages.bp)
     app.register_blueprint(live.bp)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from app import actions, openapi
 from app.account import current_account
 from app.answers import ColumnsAnswer, PageAnswer, PredictionAnswer, RowErrorsAnswer
+from app.api_tokens import API_TOKENS
 from app.bodies import small_body
 from app.problems import Problem
 from app.rate_limit import rate_limits
@@ -20,8 +21,9 @@ bp = Blueprint("api", __name__, url_prefix="/api")
 
 @bp.before_request
 def _count() -> None:
-    # Uploads have a limit of their own, applied where their senders are heard to the end.
-    if request.endpoint != "api.create":
+    # Uploads have a limit of their own, applied where their senders are heard to the end. The
+    # description is for anybody: nobody's account counts it.
+    if request.endpoint not in {"api.create", "api.document"}:
         rate_limits().count_request(current_account())
 
 
@@ -106,7 +108,8 @@ def match_columns() -> Response:
 @bp.get("/openapi.json")
 def document() -> Response:
     """The description of this API."""
-    return Response(openapi.as_json(), mimetype="application/json")
+    needs_token = API_TOKENS in current_app.extensions
+    return Response(openapi.as_json(needs_token=needs_token), mimetype="application/json")
 
 
 def _json(answer: BaseModel, status: int = 200) -> Response:

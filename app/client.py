@@ -8,10 +8,12 @@ because it carries an Idempotency-Key, and everything else only reads.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NoReturn
 from urllib.parse import quote
 
@@ -19,7 +21,9 @@ from pydantic import BaseModel, Field, model_validator
 from ulid import ULID
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
+from app.loopback import is_loopback
 from predictions.record import UNFINISHED, Failure, PredictionId, Status, Summary
 
 SUBMIT_RETRIES = 5
@@ -28,6 +32,7 @@ RETRIES = 35
 """About five minutes: the address is right, and a service that restarts will be back."""
 LONGEST_RETRY_AFTER_S = 300
 
+_A_TOKEN = re.compile(r"rw_[A-Za-z0-9_.-]+")
 _BACKOFF_FACTOR_S = 0.25
 _LONGEST_BACKOFF_S = 10
 _PASSING = frozenset({429, 502, 503, 504})
@@ -101,10 +106,13 @@ class Client:
     """RetainWise at one address.
 
     tell: called with a sentence each time that something is waited for because it went wrong.
+    token: an API token, where people sign in. Raises Refused when it cannot be one, or when it
+        would cross a network in the clear.
     """
 
-    def __init__(self, url: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, url: str, tell: Callable[[str], None], token: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._authorization = {} if token is None else self._authorized(token)
         self._tell = tell
         self._http = PoolManager(blocksize=_CHUNK_BYTES)
 
@@ -173,6 +181,17 @@ class Client:
 
     # ---- requests and answers ----
 
+    def _authorized(self, token: str) -> dict[str, str]:
+        if not _A_TOKEN.fullmatch(token):
+            raise Refused("What is given as the API token is none: one begins with rw_.")
+        url = parse_url(self.url)
+        if url.scheme != "https" and not is_loopback(url.host or ""):
+            raise Refused(
+                f"The API token is not sent to {self.url}, where others could read it on its way. "
+                "Give an address that begins with https://."
+            )
+        return {"Authorization": f"Bearer {token}"}
+
     def _show(self, prediction_id: str) -> Answer:
         return self._answer(self._get(prediction_id))
 
@@ -185,10 +204,19 @@ class Client:
             **options,
         )
 
-    def _request(self, method: str, path: str, **options: Any) -> BaseHTTPResponse:  # noqa: ANN401
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **options: Any,  # noqa: ANN401 - urllib3's own
+    ) -> BaseHTTPResponse:
+        headers = {**headers, **self._authorization}
         try:
-            # A redirection would send the customers to an address that nobody named.
-            return self._http.request(method, self.url + path, redirect=False, **options)
+            # A redirection would send customers and token to an address that nobody named.
+            return self._http.request(
+                method, self.url + path, redirect=False, headers=headers, **options
+            )
         except HTTPError as exc:
             raise self._out_of_reach(exc) from exc
 
@@ -236,9 +264,10 @@ class Client:
     def _is_not_retainwise(self, response: BaseHTTPResponse) -> NoReturn:
         moved = response.headers.get("Location")
         what = f"sends on to {moved}" if moved else f"sends {_media_type(response) or 'no type'}"
+        hint = " Where people sign in, programs need a token." if moved else ""
         raise ServiceError(
             f"What answers at {self.url} does not speak as RetainWise does: "
-            f"it says {response.status} and {what}. Is the address right?"
+            f"it says {response.status} and {what}. Is the address right?{hint}"
         )
 
     def _out_of_reach(self, error: HTTPError) -> ServiceError:

@@ -99,6 +99,13 @@ def _can_be_written(
     callback=_base_url,
     help="Where RetainWise runs.",
 )
+@click.option(
+    "--token",
+    envvar="RETAINWISE_TOKEN",
+    show_envvar=True,
+    metavar="RW_…",
+    help="API token, where people sign in. Better in the environment: others see arguments.",
+)
 @click.option("--wait", is_flag=True, help="Wait until the file is scored.")
 @click.option(
     "-o",
@@ -110,16 +117,23 @@ def _can_be_written(
     help="File to download the result to; implies --wait.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def submit(source: Path, url: str, wait: bool, target: Path | None, as_json: bool) -> None:
+def submit(
+    source: Path,
+    url: str,
+    token: str | None,
+    wait: bool,
+    target: Path | None,
+    as_json: bool,
+) -> None:
     """Upload a customer file to a running RetainWise, as any client of its API would."""
     from app.client import Client, Refused, ServiceError, explain
     from predictions.record import Status
 
     if target is not None and target.exists() and target.samefile(source):
         raise click.UsageError(f"{target} is the input: it would be overwritten.")
-    client = Client(url, _tell)
     page, output = None, {}
     try:
+        client = Client(url, _tell, token or None)
         with source.open("rb") as file, _progress_bar("uploading") as progress:
             answer = client.submit(file, source.name, progress)
         page = client.page(answer.id)

@@ -24,6 +24,7 @@ from app.answers import (
     ReadinessAnswer,
     RowErrorsAnswer,
 )
+from app.api_tokens import VALID_DAYS
 from app.problems import PROBLEMS
 from app.submission import IDEMPOTENCY_KEY
 from app.uploads import FILE_FIELD
@@ -41,16 +42,21 @@ _ANSWERS = (
 _ID = TypeAdapter(PredictionId).json_schema()
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": USUAL_PAGE}
 _BINARY = {"type": "string", "format": "binary"}
+_SCHEME = "apiToken"
+_FOR_ANYBODY: list[dict[str, list[str]]] = []
 
 
 @cache
-def as_json() -> str:
+def as_json(*, needs_token: bool) -> str:
     """Return the document as JSON."""
-    return json.dumps(document())
+    return json.dumps(document(needs_token=needs_token))
 
 
-def document() -> dict[str, Any]:
-    """Build the document."""
+def document(*, needs_token: bool) -> dict[str, Any]:
+    """Build the document.
+
+    needs_token: whether callers need a token; the demo account's do not.
+    """
     _, schemas = models_json_schema(
         [*((model, "serialization") for model in _ANSWERS), (MatchesRequest, "validation")],
         ref_template="#/components/schemas/{model}",
@@ -66,7 +72,8 @@ def document() -> dict[str, Any]:
             ),
         },
         "paths": _paths(),
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": {_SCHEME: _token()}},
+        "security": [{_SCHEME: []}] if needs_token else [],
     }
 
 
@@ -80,7 +87,7 @@ def _paths() -> dict[str, Any]:
                 {
                     "202": _answer("It is queued.", PredictionAnswer)
                     | {"headers": {"Location": _header("Where the prediction is.")}},
-                    **_problems(400, 403, 413, 415, 422),
+                    **_problems(400, 401, 403, 413, 415, 422),
                 },
                 parameters=[_idempotency_key(), _file_name()],
                 requestBody=_upload(),
@@ -91,7 +98,7 @@ def _paths() -> dict[str, Any]:
                 {
                     "200": _answer("One page.", PageAnswer)
                     | {"headers": {"Link": _header("The next page, `rel=next`; none: the last.")}},
-                    **_problems(400),
+                    **_problems(400, 401),
                 },
                 parameters=[
                     _query("status", {"type": "string", "enum": list(Status)}),
@@ -105,12 +112,12 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "getPrediction",
                 "One prediction as it is now",
-                {"200": _answer("The prediction.", PredictionAnswer), **_problems(404)},
+                {"200": _answer("The prediction.", PredictionAnswer), **_problems(401, 404)},
             ),
             "delete": _operation(
                 "deletePrediction",
                 "Delete a prediction: unreachable at once, its files erased within a day",
-                {"204": {"description": "It is gone."}, **_problems(403, 404)},
+                {"204": {"description": "It is gone."}, **_problems(401, 403, 404)},
             ),
         },
         f"{one}/result.csv": {
@@ -124,7 +131,7 @@ def _paths() -> dict[str, Any]:
                         "content": {"text/csv": {"schema": _BINARY}},
                         "headers": {"Content-Disposition": _header("Its name.")},
                     },
-                    **_problems(404, 409),
+                    **_problems(401, 404, 409),
                 },
             ),
         },
@@ -133,7 +140,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "getRowErrors",
                 "Why rows of a COMPLETED prediction have no score",
-                {"200": _answer("They are these.", RowErrorsAnswer), **_problems(404, 409)},
+                {"200": _answer("They are these.", RowErrorsAnswer), **_problems(401, 404, 409)},
             ),
         },
         f"{one}/retry": {
@@ -143,7 +150,7 @@ def _paths() -> dict[str, Any]:
                 "Queue a failed prediction again",
                 {
                     "202": _answer("It is queued again.", PredictionAnswer),
-                    **_problems(403, 404, 409),
+                    **_problems(401, 403, 404, 409),
                 },
             ),
         },
@@ -151,7 +158,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "getColumns",
                 "What a file must have, and what the account calls it",
-                {"200": _answer("The columns.", ColumnsAnswer), **_problems()},
+                {"200": _answer("The columns.", ColumnsAnswer), **_problems(401)},
             ),
         },
         "/api/columns/matches": {
@@ -160,7 +167,7 @@ def _paths() -> dict[str, Any]:
                 "Say what the account calls the model's columns",
                 {
                     "200": _answer("The columns as they are matched now.", ColumnsAnswer),
-                    **_problems(400, 403, 413, 415, 422),
+                    **_problems(400, 401, 403, 413, 415, 422),
                 },
                 requestBody={
                     "required": True,
@@ -179,6 +186,7 @@ def _paths() -> dict[str, Any]:
                     },
                     **_problems(),
                 },
+                security=_FOR_ANYBODY,
             )
         },
         "/healthz": {
@@ -186,6 +194,7 @@ def _paths() -> dict[str, Any]:
                 "getHealth",
                 "Whether the process answers",
                 {"200": _answer("It does.", HealthAnswer)},
+                security=_FOR_ANYBODY,
             )
         },
         "/readyz": {
@@ -196,6 +205,7 @@ def _paths() -> dict[str, Any]:
                     "200": _answer("It can.", ReadinessAnswer),
                     "503": _answer("It cannot; `dependencies` says why.", ReadinessAnswer),
                 },
+                security=_FOR_ANYBODY,
             )
         },
     }
@@ -224,8 +234,25 @@ def _problems(*statuses: int) -> dict[str, Any]:
             ),
             "content": {"application/problem+json": {"schema": _ref(ProblemAnswer)}},
         }
-        | ({"headers": {"Retry-After": _retry_after()}} if status in {429, 503} else {})
+        | _headers_of(status)
         for status in (*statuses, 429, 500, 503)
+    }
+
+
+def _headers_of(status: int) -> dict[str, Any]:
+    if status == 401:
+        return {"headers": {"WWW-Authenticate": _header("`Bearer`.")}}
+    return {"headers": {"Retry-After": _retry_after()}} if status in {429, 503} else {}
+
+
+def _token() -> dict[str, str]:
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "description": (
+            "An API token (`rw_…`). Whoever is signed in makes one on the page “API access”. It "
+            f"is valid for {VALID_DAYS} days and acts for the account of the one who made it."
+        ),
     }
 
 

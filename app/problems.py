@@ -28,6 +28,8 @@ PROBLEMS = {
     "missing-file": (400, "There is no file in the request"),
     "incomplete-upload": (400, "The upload ended too early"),
     "untrusted-host": (400, "This name is not served here"),
+    "unauthenticated": (401, "It is not known whose request this is"),
+    "no-account": (403, "This user has no account yet"),
     "cross-site": (403, "The request comes from another site"),
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "This cannot be done here"),
@@ -156,6 +158,8 @@ def as_json(problem: Problem) -> Response:
 
 def finish(response: Response, problem: Problem) -> Response:
     """Give an answer, in whatever form, the headers that go with its problem."""
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"  # all that this service itself can ask for
     if problem.retry_after_s is not None:
         response.headers["Retry-After"] = str(problem.retry_after_s)
     return response

@@ -6,18 +6,19 @@ Why there is no token in the forms: docs/decisions/0004-cross-site-requests.md.
 from __future__ import annotations
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from app.account import is_loopback
+from app.loopback import is_loopback
 from app.problems import Problem
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
+    "connect-src 'self'; form-action {}; frame-ancestors 'none'; base-uri 'none'"
+)
 _HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; "
-        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -27,16 +28,30 @@ _HEADERS = {
 _HTTPS_ONLY = "max-age=31536000"  # a year
 
 
-def init_app(app: Flask, bind_host: str) -> None:
-    """Refuse what another site sends, and harden every answer."""
-    # No cookie is set so far. The first one will be as strict as it can be.
+def init_app(app: Flask, bind_host: str, sign_out_url: str | None = None) -> None:
+    """Refuse what another site sends, and harden every answer.
+
+    sign_out_url: where the form that signs out ends, on another site.
+    """
+    # No cookie of our own is set so far. The first one will be as strict as it can be.
     app.config.update(
         SESSION_COOKIE_SECURE=not is_loopback(bind_host),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
     )
+    targets = ["'self'"]
+    if sign_out_url is not None:
+        # Chromium asks this of every address that a form is redirected to.
+        url = urlsplit(sign_out_url)
+        targets.append(f"{url.scheme}://{url.netloc}")
+    policy = _POLICY.format(" ".join(targets))
+
+    def harden(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = policy
+        return _harden(response)
+
     app.before_request(_refuse_other_sites)
-    app.after_request(_harden)
+    app.after_request(harden)
 
 
 def _refuse_other_sites() -> None:

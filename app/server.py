@@ -25,6 +25,9 @@ IS_STOPPING = "retainwise.is_stopping"
 LONGEST_SILENCE_S = 30
 """A client that sends nothing, or takes nothing, for longer holds a thread for nothing."""
 
+LONGEST_HEADER_BYTES = 16 * 1024
+"""As the load balancer has it: its cookie and its word on a person can pass gunicorn's 8 kB."""
+
 # More of the service is more tasks: a second process would double the memory of each.
 _WORKERS = 1
 # Below ECS's 120 s between SIGTERM and SIGKILL, with time to log the end.
@@ -98,6 +101,7 @@ class Server(BaseApplication):
             "workers": _WORKERS,
             "threads": THREADS,
             "worker_class": _Worker,
+            "limit_request_field_size": LONGEST_HEADER_BYTES,
             "graceful_timeout": _GRACEFUL_S,
             "keepalive": _KEEPALIVE_S,
             "logger_class": _ToRootLogger,

@@ -126,7 +126,11 @@ class Files:
         return SummaryFile.model_validate_json(answer["Body"].read())
 
     def erase(self, account: str, prediction_id: str) -> int:
-        """Remove every version of every file of a prediction; return how many there were."""
+        """Remove every version of every file of a prediction; return how many there were.
+
+        Each file is marked as deleted first and the mark stays: marks reach the copies in a
+        recovery region, whose versions then end by their lifecycle; removals of versions do not.
+        """
         return sum(
             self._erase_versions(bucket, f"{root}/{account}/{prediction_id}/")
             for bucket, root in ((self._uploads, "uploads"), (self._results, "results"))
@@ -143,7 +147,9 @@ class Files:
             Bucket=bucket, Prefix=prefix
         )
         for page in pages:
-            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            for entry in page.get("Versions", ()):
+                if entry["IsLatest"]:
+                    self._s3.delete_object(Bucket=bucket, Key=entry["Key"])
                 self._s3.delete_object(
                     Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"]
                 )

@@ -312,7 +312,7 @@ def _who_may_tell(topic_arn: pulumi.Output[str], account: Account) -> pulumi.Out
             "Version": "2012-10-17",
             "Statement": [
                 {
-                    "Sid": "services-tell",
+                    "Sid": "ServicesTell",
                     "Effect": "Allow",
                     "Principal": {"Service": services},
                     "Action": "sns:Publish",
@@ -320,7 +320,7 @@ def _who_may_tell(topic_arn: pulumi.Output[str], account: Account) -> pulumi.Out
                     "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
                 },
                 {
-                    "Sid": "only-by-tls",
+                    "Sid": "OnlyByTls",
                     "Effect": "Deny",
                     "Principal": "*",
                     "Action": "sns:Publish",

@@ -152,7 +152,7 @@ class Edge(pulumi.ComponentResource):
             expire_days=_LOG_DAYS,
             also_allow=[
                 {
-                    "Sid": "load-balancer-writes",
+                    "Sid": "LoadBalancerWrites",
                     "Effect": "Allow",
                     "Principal": {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
                     "Action": "s3:PutObject",

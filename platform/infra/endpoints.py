@@ -24,6 +24,7 @@ from infra.storage import Storage
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "s3": (
         "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
         "s3:DeleteObjectVersion",
         "s3:GetObject",
         "s3:GetObjectVersion",

@@ -13,7 +13,7 @@ from infra.settings import DataSettings
 
 _DELETION_WINDOW_DAYS = 30  # the longest: a key that is gone takes all data with it
 
-_ADMINISTRATION = (
+KEY_ADMINISTRATION = (
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
     "kms:CreateGrant",
@@ -39,9 +39,8 @@ _ADMINISTRATION = (
     "kms:UpdateKeyDescription",
     "kms:UpdatePrimaryRegion",
 )
-_USE = (
+KEY_USE = (
     "kms:Decrypt",
-    "kms:DescribeKey",
     "kms:Encrypt",
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
@@ -101,15 +100,17 @@ def _policy(account: Account) -> str:
     own = {"StringEquals": {"aws:SourceAccount": account.id}}
     log_groups = account.arn("logs", "log-group:*")
     statements = [
-        _statement("account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *_ADMINISTRATION, *_USE),
         _statement(
-            "logs",
-            {"Service": f"logs.{account.region}.amazonaws.com"},
-            *_USE,
-            condition={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+            "Account", {"AWS": f"arn:aws:iam::{account.id}:root"}, *KEY_ADMINISTRATION, *KEY_USE
         ),
         _statement(
-            "notifications",
+            "Logs",
+            {"Service": f"logs.{account.region}.amazonaws.com"},
+            *KEY_USE,
+            condition={"StringLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+        ),
+        _statement(
+            "Notifications",
             {
                 "Service": [
                     "cloudwatch.amazonaws.com",

@@ -70,9 +70,10 @@ def worker(
         # Turns the 403 for an upload that is gone into a 404, which the person is told.
         allow("s3:ListBucket", on=uploads.arn),
         allow("s3:PutObject", "s3:AbortMultipartUpload", on=_objects(results, "results")),
-        # To erase is to delete every version.
+        # To erase is to mark as deleted, which reaches the copies, and to delete every version.
         allow("s3:ListBucketVersions", on=[uploads.arn, results.arn]),
         allow(
+            "s3:DeleteObject",
             "s3:DeleteObjectVersion",
             on=[_objects(uploads, "uploads"), _objects(results, "results")],
         ),

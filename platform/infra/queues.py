@@ -82,7 +82,7 @@ def _only_by_tls(arn: pulumi.Output[str]) -> pulumi.Output[str]:
             "Version": "2012-10-17",
             "Statement": [
                 {
-                    "Sid": "only-by-tls",
+                    "Sid": "OnlyByTls",
                     "Effect": "Deny",
                     "Principal": "*",
                     "Action": "sqs:*",  # of a denial, the strict choice

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra.identity import Account, Role, Statement, allow, trust_service
 from infra.keys import DataKey
+from infra.replication import replicate
 from infra.settings import DataSettings
 from infra.storage import PrivateBucket, Storage
 
@@ -140,57 +141,14 @@ class Recovery(pulumi.ComponentResource):
             region=region,
             opts=self._inside,
         )
-        source, target = (pulumi.Output.concat(one.arn, "/*") for one in (bucket, copy))
-        role = Role(
+        replicate(
             name,
-            trust=_trust_s3(self._account, bucket.arn),
-            may=[
-                allow("s3:GetReplicationConfiguration", "s3:ListBucket", on=bucket.arn),
-                allow(
-                    "s3:GetObjectVersionForReplication",
-                    "s3:GetObjectVersionAcl",
-                    "s3:GetObjectVersionTagging",
-                    on=source,
-                ),
-                # Deletions of versions are not copied: erasing is done in both (see the worker).
-                allow("s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags", on=target),
-                allow("kms:Decrypt", on=self._key.arn),
-                allow("kms:Encrypt", "kms:GenerateDataKey", on=key_arn),
-            ],
+            bucket,
+            copy,
+            account=self._account,
+            source_key_arn=self._key.arn,
+            copy_key_arn=key_arn,
             boundary=self._boundary,
-            opts=self._inside,
+            storage_class="STANDARD_IA",
+            parent=self,
         )
-        rule = aws.s3.BucketReplicationConfigRuleArgs(
-            id=what,
-            status="Enabled",
-            priority=1,
-            filter={"prefix": ""},
-            delete_marker_replication={"status": "Enabled"},
-            source_selection_criteria={"sse_kms_encrypted_objects": {"status": "Enabled"}},
-            destination=aws.s3.BucketReplicationConfigRuleDestinationArgs(
-                bucket=copy.arn,
-                storage_class="STANDARD_IA",
-                encryption_configuration={"replica_kms_key_id": key_arn},
-            ),
-        )
-        aws.s3.BucketReplicationConfig(
-            name,
-            bucket=bucket.bucket,
-            role=role.arn,
-            rules=[rule],
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[bucket.versioning, copy.versioning]
-            ),
-        )
-
-
-def _trust_s3(account: Account, bucket_arn: pulumi.Output[str]) -> dict[str, object]:
-    return {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {
-            "StringEquals": {"aws:SourceAccount": account.id},
-            "ArnLike": {"aws:SourceArn": bucket_arn},
-        },
-    }

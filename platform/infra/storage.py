@@ -6,6 +6,8 @@ protected: neither a wrong preview nor `pulumi destroy` takes it away. `recovery
 
 from __future__ import annotations
 
+import json
+
 import pulumi
 import pulumi_aws as aws
 
@@ -122,6 +124,7 @@ class PrivateBucket(pulumi.ComponentResource):
     key_arn: None for what AWS itself writes and no key of ours can encrypt.
     region: another one than the stack's, for copies.
     expire_days: after how long all that is in it goes; None: never.
+    lock_days: for how long nobody can remove a version; None: no lock. Cannot be changed later.
     """
 
     def __init__(
@@ -133,6 +136,7 @@ class PrivateBucket(pulumi.ComponentResource):
         old_version_days: int,
         region: str | None = None,
         expire_days: int | None = None,
+        lock_days: int | None = None,
         also_allow: list[dict[str, object]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -141,11 +145,13 @@ class PrivateBucket(pulumi.ComponentResource):
             name,
             bucket=name,
             region=region,
+            object_lock_enabled=lock_days is not None,
             force_destroy=not protect,
             # Created before deleted, the new one would be the one that is deleted: one name.
             opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
         )
-        self.bucket, self.arn = resource.bucket, resource.arn
+        self.bucket, self.arn = resource.bucket, f"arn:aws:s3:::{name}"
+        self.is_locked = lock_days is not None
         self._inside = pulumi.ResourceOptions(parent=resource)
         # A record names the version it was made from, so an overwritten upload is noticed.
         self.versioning = aws.s3.BucketVersioning(
@@ -157,6 +163,17 @@ class PrivateBucket(pulumi.ComponentResource):
             ),
             opts=self._inside,
         )
+        # Only what has versions can be locked, and only old versions can be told and expire.
+        versioned = pulumi.ResourceOptions(parent=resource, depends_on=[self.versioning])
+        if lock_days is not None:
+            retention = {"mode": "GOVERNANCE", "days": lock_days}
+            aws.s3.BucketObjectLockConfiguration(
+                name,
+                bucket=self.bucket,
+                region=region,
+                rule={"default_retention": retention},
+                opts=versioned,
+            )
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=self.bucket,
@@ -194,8 +211,7 @@ class PrivateBucket(pulumi.ComponentResource):
             bucket=self.bucket,
             region=region,
             rules=_lifecycle(old_version_days, expire_days),
-            # Old versions can only be told once there are any.
-            opts=pulumi.ResourceOptions(parent=resource, depends_on=[self.versioning]),
+            opts=versioned,
         )
         self.register_outputs({"bucket": self.bucket})
 
@@ -216,17 +232,17 @@ def _encryption(
     )
 
 
-def _policy(arn: pulumi.Output[str], also_allow: list[dict[str, object]]) -> pulumi.Output[str]:
+def _policy(arn: str, also_allow: list[dict[str, object]]) -> str:
     only_tls = {
-        "Sid": "only-by-tls",
+        "Sid": "OnlyByTls",
         "Effect": "Deny",
         "Principal": "*",
         # A denial of everything: here a wildcard is the strict choice.
         "Action": "s3:*",
-        "Resource": [arn, pulumi.Output.concat(arn, "/*")],
+        "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [only_tls, *also_allow]})
+    return json.dumps({"Version": "2012-10-17", "Statement": [only_tls, *also_allow]})
 
 
 def _lifecycle(

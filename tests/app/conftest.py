@@ -10,6 +10,7 @@ from app import create_app
 from app.services import Services
 from app.settings import WebSettings
 from finished import SCHEMA
+from signed_in import SETTINGS
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,6 +31,14 @@ def settings(cloud: Cloud) -> WebSettings:
 @pytest.fixture
 def app(cloud: Cloud, settings: WebSettings) -> Flask:
     return create_app(settings, Services(cloud.store, cloud.files, cloud.queue, SCHEMA))
+
+
+@pytest.fixture
+def behind(cloud: Cloud, settings: WebSettings) -> Flask:
+    """The application behind its load balancer; `signed_in` has who speaks to it."""
+    behind = WebSettings.model_validate(settings.model_dump() | SETTINGS)
+    ours = Services(cloud.store, cloud.files, cloud.queue, SCHEMA)
+    return create_app(behind, ours, bind_host="0.0.0.0")
 
 
 @pytest.fixture

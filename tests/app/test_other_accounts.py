@@ -11,30 +11,43 @@ import pytest
 
 from finished import brought_to
 from predictions.record import Status, new_id
+from signed_in import headers_for
 
 OF_THIS_ANSWER = {"X-Request-Id", "Date", "Content-Length"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
+@pytest.fixture(params=["demo", "load-balancer"])
+def behind_either(request, app, behind):
+    """The application with each identity provider."""
+    return app if request.param == "demo" else behind
+
+
 @pytest.fixture
-def routes(app):
+def routes(behind_either):
     """Each route on one prediction with each of its methods."""
     return [
         (rule.endpoint, method)
-        for rule in app.url_map.iter_rules()
+        for rule in behind_either.url_map.iter_rules()
         if "prediction_id" in rule.arguments
         for method in sorted(rule.methods)
     ]
 
 
 @pytest.fixture
-def ask(app, client):
-    """Call a route on a prediction: what can be told from the answer, whenever it is given."""
-    addresses = app.url_map.bind("localhost")
+def ask(behind_either, app):
+    """Call a route on a prediction: what can be told from the answer, whenever it is given.
+
+    The caller's account is demo, with either provider.
+    """
+    addresses = behind_either.url_map.bind("localhost")
+    client = behind_either.test_client()
 
     def run(endpoint, method, prediction_id):
         path = addresses.build(endpoint, {"prediction_id": prediction_id}, method=method)
-        with client.open(path, method=method) as answer:
+        own = {"Sec-Fetch-Site": "same-origin"}
+        headers = own if behind_either is app else own | headers_for(path, "demo")
+        with client.open(path, method=method, headers=headers) as answer:
             body = answer.text.replace(answer.headers["X-Request-Id"], "REQUEST")
             headers = dict(answer.headers)
         body = MOMENT.sub("MOMENT", body.replace(prediction_id, "ID"))

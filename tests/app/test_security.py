@@ -11,6 +11,7 @@ from flask import Flask
 from app import security
 from finished import brought_to
 from predictions.record import Status
+from signed_in import person, program
 
 
 @pytest.fixture
@@ -55,6 +56,30 @@ def test_who_came_by_https_is_to_come_so_for_a_year(client):
     for path in EVERYWHERE:
         with client.get(path, base_url="https://localhost") as answer:
             assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_the_load_balancer_is_believed_that_it_was_https(behind):
+    for path in EVERYWHERE:
+        headers = {"X-Forwarded-Proto": "https"} | person("acme")
+        with behind.test_client().get(path, headers=headers) as answer:
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        with behind.test_client().get(path, headers=person("acme")) as answer:
+            assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_without_a_load_balancer_nobody_is_believed_that_it_was_https(anybody):
+    answer = anybody.get("/predictions", headers={"X-Forwarded-Proto": "https"})
+
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_only_the_form_that_signs_out_may_lead_to_another_site(client, behind):
+    def form_targets(answer):
+        return re.search(r"form-action ([^;]+);", answer.headers["Content-Security-Policy"])[1]
+
+    assert form_targets(client.get("/predictions")) == "'self'"
+    page = behind.test_client().get("/predictions", headers=person("acme"))
+    assert form_targets(page) == "'self' https://prod-retainwise.auth.example"
 
 
 def test_no_answer_sets_a_cookie(app, client, cloud, tmp_path):
@@ -135,6 +160,43 @@ def test_our_own_pages_may_act(app, anybody, cloud, tmp_path, headers):
     for method, path, _is_api in each_on_its_own(app, cloud, tmp_path):
         answer = anybody.open(path, method=method, headers=headers)
         assert answer.status_code != 403, (method, path)
+
+
+PUBLIC = {"Host": "churn.example", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        ("https://churn.example", True),
+        ("https://churn.example:8443", False),
+        ("https://evil.example", False),
+        ("https://churn.example.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_behind_the_load_balancer_our_own_pages_have_the_public_name(
+    behind, cloud, origin, is_ours
+):
+    cloud.store.remember_column_matches("acme", {"tenure": "months"})
+    headers = {"X-Amzn-Oidc-Data": person("acme")["X-Amzn-Oidc-Data"], "Origin": origin} | PUBLIC
+
+    answer = behind.test_client().post(
+        "/columns/remove", headers=headers, data={"column": "tenure"}
+    )
+
+    assert answer.status_code == (303 if is_ours else 403)
+    assert cloud.store.column_matches("acme") == ({} if is_ours else {"tenure": "months"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_token_does_not_let_another_site_act(behind, cloud, tmp_path, headers):
+    prediction = brought_to(Status.FAILED, cloud, tmp_path, account="acme")
+    path = f"/api/predictions/{prediction.id}"
+
+    answer = behind.test_client().delete(path, headers=program("acme") | PUBLIC | headers)
+
+    assert answer.status_code == (403 if headers else 204)
 
 
 def test_who_says_nothing_is_a_program_and_may_use_the_api_only(app, anybody, cloud, tmp_path):

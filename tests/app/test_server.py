@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.server import THREADS
-from web_process import Server, serving
+from app.server import LONGEST_HEADER_BYTES, THREADS
+from signed_in import SETTINGS, person, program, said_of
+from web_process import WAIT_S, Server, serving
 
 BEFORE = """
 import itertools
@@ -142,3 +143,72 @@ def test_a_body_that_is_too_large_is_refused_where_its_sender_hears_it(server, r
         connection.sendall(framed)
 
         assert status_on(connection) == 413
+
+
+# ---- behind the load balancer ----
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[Server]:
+    with serving(**{name.upper(): value for name, value in SETTINGS.items()}) as server:
+        yield server
+
+
+def lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+
+def status_of(server: Server, path: str, more: str) -> int:
+    with server.connect() as connection:
+        connection.sendall(get(path, f"Connection: close\r\n{more}"))
+        return status_on(connection)
+
+
+def test_what_a_load_balancer_sends_with_a_request_is_not_too_long(behind):
+    session = "c" * (LONGEST_HEADER_BYTES - len("Cookie: \r\n"))
+    long_word = lines(person("acme", claims={"given_name": "n" * 8_000}))
+
+    assert status_of(behind, "/columns", f"Cookie: {session}\r\n{long_word}") == 200
+    assert status_of(behind, "/columns", f"Cookie: {session}cc\r\n{long_word}") == 431
+
+
+def test_no_spelling_of_a_header_and_no_second_one_makes_somebody_else(behind):
+    word, forged = f"X-Amzn-Oidc-Data: {said_of('acme')}\r\n", said_of("victim")
+    bearer = lines(program("acme"))
+
+    assert status_of(behind, "/columns", word) == 200
+    assert status_of(behind, "/api/columns", bearer) == 200
+    for path, more in [
+        ("/columns", f"X_Amzn_Oidc_Data: {forged}\r\n"),
+        ("/columns", f"X-Amzn-Oidc-Data: {forged}\r\n{word}"),
+        ("/columns", f"{word}x-amzn-oidc-data: {forged}\r\n"),
+        ("/columns", f"{word}{bearer}"),
+        ("/columns", f"{word}Authorization:\r\n"),
+        ("/api/columns", f"{word}Authorization:\r\n"),
+        ("/api/columns", f"{word}Connection: close, Authorization\r\n"),
+        ("/api/columns", f"{bearer}{bearer}"),
+    ]:
+        assert status_of(behind, path, more) == 401, more
+
+
+def test_nothing_of_a_token_is_in_the_log_of_the_process(behind):
+    sent = [said_of("logged"), said_of("logged", header={"exp": 1}), program("logged")]
+    for word in sent[:2]:
+        status_of(behind, "/columns", f"X-Amzn-Oidc-Data: {word}\r\n")
+        status_of(behind, "/columns", f"X-Amzn-Oidc-Data: {word} {'x' * 20_000}\r\n")
+        status_of(behind, "/columns", f"X-Amzn-Oidc-Data : {word}\r\n")
+        status_of(behind, "/columns", f"X-Amzn-Oidc-Data: {word}\0\r\n")
+    for more in (lines(sent[2]), lines(sent[2]).replace("rw_", "rw_0")):
+        status_of(behind, "/api/columns", more)
+        status_of(behind, "/columns", more)
+    assert status_of(behind, "/healthz?last", "") == 200
+
+    logged = []
+    while not logged or '"route": "/healthz"' not in logged[-1]:
+        logged.append(behind.lines.get(timeout=WAIT_S))
+    assert any('"sign_in_refused"' in line for line in logged)
+    assert any('"token_refused"' in line for line in logged)
+    secrets = [part for word in sent[:2] for part in word.split(".")[:2]]
+    secrets += sent[2]["Authorization"].removeprefix("Bearer rw_").split(".")
+    for secret in secrets:
+        assert secret[:40] not in "".join(logged)

@@ -29,6 +29,7 @@ from app.commands import submit
 from finished import CONTENT, FAILURE, RESULT, worked_on
 from predictions.record import Status
 from product import free_port
+from signed_in import token
 
 WAIT_S = 30
 MAIN = """
@@ -257,6 +258,96 @@ def test_a_large_file_is_never_held_whole(front, url, tmp_path):
 
     assert front.seen[0]["CONTENT_LENGTH"] == str(64 * 1024 * 1024)
     assert peak_bytes < 16 * 1024 * 1024
+
+
+# ---- where people sign in ----
+
+
+@pytest.fixture
+def guarded(behind):
+    """The application behind its load balancer, with what stands before it."""
+    with capture_logs():
+        yield Front(behind)
+
+
+@pytest.fixture
+def guarded_url(guarded):
+    with serving(guarded) as url:
+        yield url
+
+
+def test_a_token_from_the_environment_goes_with_every_request(
+    guarded, guarded_url, source, works, tmp_path
+):
+    guarded.steps += [pass_on, works(Status.COMPLETED)]
+    secret = token("demo")
+
+    ended = call(source, "--url", guarded_url, "-o", tmp_path / "out.csv", RETAINWISE_TOKEN=secret)
+
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "out.csv").read_text() == RESULT
+    sent = [one["HTTP_AUTHORIZATION"] for one in guarded.seen]
+    assert sent == [f"Bearer {secret}"] * 3
+    assert secret not in ended.output
+
+
+def test_a_token_may_be_an_argument_too(guarded_url, source, cloud):
+    ended = call(source, "--url", guarded_url, "--token", token("acme"))
+
+    assert ended.exit_code == 0
+    [prediction] = cloud.store.page("acme").predictions
+    assert prediction.id in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "The API asks for a token"),
+        (["--token", token(secret="another-secret-that-is-only-for-tests")], "not one of this"),
+    ],
+)
+def test_without_a_token_that_counts_it_ends_in_the_service_s_words(
+    guarded_url, source, arguments, said
+):
+    ended = call(source, "--url", guarded_url, *arguments, RETAINWISE_TOKEN="")
+
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert "rw_ey" not in ended.output
+
+
+@pytest.mark.parametrize(
+    "url", ["http://churn.example", "http://10.0.0.7:8000", "http://[fe80::1]"]
+)
+def test_a_token_crosses_no_network_in_the_clear(source, url, monkeypatch):
+    monkeypatch.setattr(api_client.PoolManager, "request", lambda *_, **__: pytest.fail("sent"))
+
+    ended = call(source, "--url", url, "--token", token())
+
+    assert ended.exit_code == 2
+    assert f"The API token is not sent to {url}" in ended.stderr
+    assert token()[:20] not in ended.output
+
+
+def test_a_token_follows_no_redirection(guarded, guarded_url, front, url, source):
+    guarded.steps += [answers("", 302, Location=f"{url}/api/predictions")]
+
+    ended = call(source, "--url", guarded_url, "--token", token())
+
+    assert ended.exit_code == 1
+    assert f"sends on to {url}/api/predictions" in ended.stderr
+    assert "Where people sign in, programs need a token." in ended.stderr
+    assert front.seen == []
+
+
+@pytest.mark.parametrize("garbage", ["secret", "rw_", "rw_a b", "rw_a\nX-Evil: 1", "rw_ü", " rw_a"])
+def test_what_is_no_token_is_neither_sent_nor_repeated(guarded, guarded_url, source, garbage):
+    ended = call(source, "--url", guarded_url, "--token", garbage)
+
+    assert ended.exit_code == 2
+    assert "one begins with rw_" in ended.stderr
+    assert garbage.removeprefix("rw_") == "" or garbage not in ended.output
+    assert guarded.seen == []
 
 
 # ---- what may pass is tried again ----

@@ -17,6 +17,7 @@ from app.services import SERVICES, Services
 from app.settings import WebSettings
 from finished import CONTENT, SCHEMA, brought_to
 from predictions.record import Status, new_id
+from signed_in import SETTINGS, program
 
 AN_ID = "/api/predictions/{prediction_id}"
 
@@ -27,29 +28,34 @@ def csv_as_it_is(_context, value):
 
 
 # The document is read when pytest collects; the cloud behind the app comes with each test.
-APP = create_app(
-    WebSettings(
+def made(**signing_in):
+    settings = WebSettings(
         retainwise_env="test",
         predictions_queue_url="unused",
         predictions_table="unused",
         uploads_bucket="unused",
         results_bucket="unused",
         model_dir=Path("unused"),
-        identity_provider="demo",
-    ),
-    mock.Mock(spec=Services),
-)
+        **signing_in,
+    )
+    return create_app(settings, mock.Mock(spec=Services))
+
+
+APP = made(identity_provider="demo")
+BEHIND = made(**SETTINGS)
 # What is inside a file, no schema can say: 422 is an answer to a well-formed upload too.
 CONFIG = schemathesis.Config.from_dict(
     {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 404, 409, 422]}}}
 )
 schema = schemathesis.openapi.from_wsgi("/api/openapi.json", APP, config=CONFIG)
+behind = schemathesis.openapi.from_wsgi("/api/openapi.json", BEHIND, config=CONFIG)
 
 
 @pytest.fixture(autouse=True)
 def services(cloud, monkeypatch):
     ours = Services(cloud.store, cloud.files, cloud.queue, SCHEMA)
-    monkeypatch.setitem(APP.extensions, SERVICES, ours)
+    for app in (APP, BEHIND):
+        monkeypatch.setitem(app.extensions, SERVICES, ours)
 
 
 @schema.parametrize()
@@ -61,6 +67,18 @@ def services(cloud, monkeypatch):
 )
 def test_no_request_gets_an_answer_that_is_not_documented(case):
     case.call_and_validate()
+
+
+# One of its checks leaves the token out and gives a wrong one: both must be refused.
+@behind.parametrize()
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_with_a_token_no_request_gets_an_answer_that_is_not_documented(case):
+    case.call_and_validate(headers=program("demo"))
 
 
 @pytest.mark.parametrize("status", Status)
@@ -113,7 +131,7 @@ def test_readiness_is_answered_as_documented_when_nothing_is_there(cloud):
 def test_the_document_has_every_route_and_no_other():
     documented = {
         (path, method.upper())
-        for path, operations in openapi.document()["paths"].items()
+        for path, operations in openapi.document(needs_token=True)["paths"].items()
         for method in operations.keys() - {"parameters"}
     }
     routes = {
@@ -141,8 +159,23 @@ def test_what_is_refused_beside_the_api_is_a_problem_too(path, how, status):
     assert ProblemAnswer.model_validate(answer.json).status == status
 
 
+def test_every_call_needs_a_token_but_those_that_are_for_anybody():
+    document = BEHIND.test_client().get("/api/openapi.json").json
+    [scheme] = document["components"]["securitySchemes"]
+    assert document["security"] == [{scheme: []}]
+    for path, operations in document["paths"].items():
+        for operation in (operations[name] for name in operations.keys() - {"parameters"}):
+            is_for_anybody = path in {"/healthz", "/readyz", "/api/openapi.json"}
+            assert operation.get("security") == ([] if is_for_anybody else None)
+            assert ("401" in operation["responses"]) is not is_for_anybody
+
+
+def test_the_demo_account_needs_none():
+    assert APP.test_client().get("/api/openapi.json").json["security"] == []
+
+
 def test_the_patterns_are_those_that_the_code_checks():
-    operations = openapi.document()["paths"]["/api/predictions"]
+    operations = openapi.document(needs_token=True)["paths"]["/api/predictions"]
     given = {
         parameter["name"]: parameter["schema"].get("pattern", "")
         for operation in operations.values()

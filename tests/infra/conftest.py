@@ -1,4 +1,4 @@
-"""The program as a graph: run in this process, with nothing behind it."""
+"""Stacks as graphs: the program run in this process, with nothing behind it."""
 
 from __future__ import annotations
 
@@ -8,48 +8,34 @@ from typing import Any
 
 import pytest
 
-from localcloud.program import Declared, run_program, stack_config
+from localcloud.program import stack_config
+from operations.graph import Graph
 
-ACCOUNT_ID = "111122223333"
-
-
-class Graph:
-    """Records what the program declares; every resource gets an ARN and a URL with its name."""
-
-    def __init__(self) -> None:
-        self.resources: list[Declared] = []
-
-    def resource(self, declared: Declared) -> tuple[str, Mapping[str, Any]]:
-        self.resources.append(declared)
-        service = declared.type.split(":")[1].split("/")[0]
-        return declared.name, {
-            "arn": f"arn:aws:{service}:::{declared.name}",
-            "url": f"https://queues/{declared.name}",
-        }
-
-    def invoke(self, function: str) -> Mapping[str, Any]:
-        return {"accountId": ACCOUNT_ID, "region": "eu-west-1"}
-
-    def of(self, kind: str) -> dict[str, Declared]:
-        """The resources of one type by their names."""
-        return {one.name: one for one in self.resources if one.type.endswith(f":{kind}")}
+SERVICES = ("web", "worker")
 
 
 @pytest.fixture
 def declare() -> Callable[..., Graph]:
-    """Run the program as a stack; `changes` are put into its configuration, section by section."""
+    """Run the program as a stack; `changes` are put into its configuration, section by section.
 
-    def run(stack: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
+    A service's section is that in `retainwise:services`; None takes a section away.
+    """
+
+    def run(stack: str, changes: Mapping[str, Mapping[str, Any] | None] | None = None) -> Graph:
         config = copy.deepcopy(stack_config(stack))
         for section, values in (changes or {}).items():
-            config[f"retainwise:{section}"] |= values
-        graph = Graph()
-        run_program(graph, stack, config)
-        return graph
+            if values is None:
+                del config[f"retainwise:{section}"]
+            elif section in SERVICES:
+                config["retainwise:services"][section] |= values
+            else:
+                config.setdefault(f"retainwise:{section}", {}).update(values)
+        return Graph.of(stack, config)
 
     return run
 
 
-@pytest.fixture
-def recorder() -> Graph:
-    return Graph()
+@pytest.fixture(scope="session")
+def graphs() -> dict[str, Graph]:
+    """Every stack as it stands."""
+    return {stack: Graph.of(stack) for stack in ("prod", "dev", "local")}

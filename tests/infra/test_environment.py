@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from annotated_types import Ge, Le, Lt
 
@@ -15,12 +13,10 @@ READERS = {"web": WebSettings, "worker": WorkerSettings}
 
 
 def declared(graph, service):
-    """The environment that the program gives to a service."""
-    [task_definition] = [
-        one for name, one in graph.of("TaskDefinition").items() if name.endswith(f"-{service}")
-    ]
-    [container] = json.loads(task_definition.inputs["containerDefinitions"])
-    return {one["name"]: one["value"] for one in container["environment"]}
+    """The environment that the program gives to a service, its secrets by their ARNs."""
+    container = graph.containers()[service]
+    plain = {one["name"]: one["value"] for one in container["environment"]}
+    return plain | {one["name"]: one["valueFrom"] for one in container.get("secrets", ())}
 
 
 def limits(section):
@@ -74,7 +70,7 @@ def test_what_only_the_worker_limits_has_the_worker_s_limits(name):
 
 
 @pytest.mark.parametrize("service", READERS)
-@pytest.mark.parametrize("stack", ["local", "prod"])
+@pytest.mark.parametrize("stack", ["local", "dev", "prod"])
 def test_what_is_declared_is_read_and_what_is_required_is_declared(declare, service, stack):
     names = set(declared(declare(stack), service))
     fields = READERS[service].model_fields

@@ -17,11 +17,21 @@ from localcloud.program import run_program, stack_config
         ("predictions", {"lease_s": 5}, "how long a dead worker can hide a message".capitalize()),
         ("predictions", {"lease": 30}, "retainwise:predictions.lease = 30: no such key; there are"),
         ("network", {"cidr": "10.0.0.0/8"}, "the prefix must be from /16 to /24"),
-        ("network", {"zones": ["a"]}, "retainwise:network.zones = ['a']: Tuple should have at lea"),
-        ("web", {"image_digest": "latest"}, "retainwise:web.image_digest = latest"),
+        ("network", {"zones": []}, "retainwise:network.zones = []: Tuple should have at least 1"),
+        ("network", {"public_zones": ["a"]}, "retainwise:network.public_zones = ['a']: Tuple"),
+        ("data", {"recovery_region": "Frankfurt"}, "retainwise:data.recovery_region = Frankfurt"),
+        ("web", {"image_digest": "latest"}, "retainwise:services.web.image_digest = latest"),
+        ("web", {"image_digest": "latest"}, "a tag can be moved, a digest cannot"),
         ("web", {"cpu": 256, "memory_mib": 4096}, "with cpu 256, memory_mib must be one of [512"),
+        ("web", {"max_tasks": 1}, "max_tasks must be at least tasks, which is 3"),
         ("web", {"identity_provider": "anyone"}, "Input should be 'demo'"),
-        ("worker", {"stop_budget_s": 120}, "retainwise:worker.stop_budget_s = 120"),
+        ("web", {"identity_provider": "demo"}, "production signs people in at its load balancer"),
+        ("edge", None, "production signs people in at its load balancer"),
+        ("edge", {"host": "https://x"}, "retainwise:edge.host = https://x"),
+        ("edge", {"hostname": "x"}, "retainwise:edge.hostname = x: no such key; there are host,"),
+        ("worker", {"stop_budget_s": 120}, "retainwise:services.worker.stop_budget_s = 120"),
+        ("worker", {"job_process": 2}, "retainwise:services.worker.job_process = 2: no such key"),
+        ("operations", {"alarm_emails": ["me"]}, "retainwise:operations.alarm_emails.0 = me"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(declare, section, values, said):
@@ -31,14 +41,29 @@ def test_a_wrong_value_is_named_with_what_is_allowed(declare, section, values, s
     assert said in str(refused.value)
 
 
+@pytest.fixture
+def recorder():
+    """What stands where AWS stands, and must not be asked for anything."""
+
+    class Recorder:
+        resources = ()
+
+        def resource(self, declared):
+            raise AssertionError(f"{declared.name} is declared")
+
+        invoke = resource
+
+    return Recorder()
+
+
 def test_nothing_is_declared_with_a_wrong_setting(recorder):
-    config = stack_config("prod") | {"retainwise:worker": {"tasks": -1}}
+    config = stack_config("prod")
+    config["retainwise:services"] = config["retainwise:services"] | {"worker": {"tasks": -1}}
     with pytest.raises(pulumi.RunError) as refused:
         run_program(recorder, "prod", config)
-    assert recorder.resources == []
     # All of it at once, not one at a time.
-    assert "retainwise:worker.tasks = -1" in str(refused.value)
-    assert "retainwise:worker.cpu: Field required" in str(refused.value)
+    assert "retainwise:services.worker.tasks = -1" in str(refused.value)
+    assert "retainwise:services.worker.cpu: Field required" in str(refused.value)
 
 
 def test_a_missing_section_is_named(recorder):
@@ -51,3 +76,10 @@ def test_a_missing_section_is_named(recorder):
 def test_a_stack_whose_name_would_make_bad_names_is_refused(recorder):
     with pytest.raises(pulumi.RunError, match="the stack's name = Prod_EU"):
         run_program(recorder, "Prod_EU", stack_config("prod"))
+
+
+def test_nobody_signs_in_to_a_stack_without_an_edge_or_the_demo_account(declare):
+    with pytest.raises(pulumi.RunError, match="give either an edge"):
+        declare("dev", {"edge": None})
+    with pytest.raises(pulumi.RunError, match="give either an edge"):
+        declare("dev", {"web": {"identity_provider": "demo"}})

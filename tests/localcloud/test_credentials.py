@@ -19,6 +19,7 @@ def agent(emulator):
 
 @pytest.fixture
 def task(emulator):
+    emulator.bootstrap()
     [web] = [task for task in emulator.apply().tasks if task.service == "web"]
     return web
 

@@ -90,5 +90,19 @@ def test_erasing_removes_every_version_of_every_file_of_this_prediction_only(clo
     cloud.files.put_result("demo", "p", 1, tmp_path / "r", SUMMARY)
     cloud.files.put_upload("demo", "p2", io.BytesIO(b"stays"), name="a.csv")
     cloud.s3.delete_object(Bucket=cloud.uploads_bucket, Key="uploads/demo/p/input.csv")
-    assert cloud.files.erase("demo", "p") == 5  # two uploads, a marker, a result, a summary
+    assert cloud.files.erase("demo", "p") == 4  # two uploads, a result, a summary
     assert everything_in(cloud) == ["uploads/demo/p2/input.csv"]
+    assert cloud.files.erase("demo", "p") == 0
+
+
+def test_what_is_erased_was_marked_as_deleted_for_its_copies_to_follow(cloud, tmp_path):
+    put(cloud, b"first")
+    (tmp_path / "r").write_text("x")
+    key, summary_key = cloud.files.put_result("demo", "p", 1, tmp_path / "r", SUMMARY)
+    cloud.files.erase("demo", "p")
+    marked = {
+        marker["Key"]
+        for bucket in (cloud.uploads_bucket, cloud.results_bucket)
+        for marker in cloud.s3.list_object_versions(Bucket=bucket).get("DeleteMarkers", ())
+    }
+    assert marked == {"uploads/demo/p/input.csv", key, summary_key}

@@ -99,16 +99,16 @@ def table(answer: Callable[[str], object]) -> Iterator[str]:
 
 @contextmanager
 def serving(
-    answer: Callable[[str], object] = lambda _operation: {}, *, before: str = ""
+    answer: Callable[[str], object] = lambda _operation: {}, *, before: str = "", **more: str
 ) -> Iterator[Server]:
     """Run the service; unless told otherwise its table takes every write and has no items.
 
-    before: Python that its process runs first.
+    before: Python that its process runs first; more: variables of its environment.
     """
     with table(answer) as table_url:
         process = subprocess.Popen(
             [sys.executable, "-c", f"{before}\n{_RUN}", "--bind", "127.0.0.1:0"],
-            env=environment(AWS_ENDPOINT_URL_DYNAMODB=table_url),
+            env=environment(AWS_ENDPOINT_URL_DYNAMODB=table_url, **more),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -1,0 +1,45 @@
+"""Stacks as graphs, as tests/infra has them, and production with a made-up third service."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from operations.graph import Graph
+from third_service import with_third_service
+
+
+@pytest.fixture(scope="session")
+def graphs() -> dict[str, Graph]:
+    return {stack: Graph.of(stack) for stack in ("prod", "dev", "local")}
+
+
+@pytest.fixture(scope="session")
+def prod(graphs: dict[str, Graph]) -> Graph:
+    return graphs["prod"]
+
+
+@pytest.fixture(scope="session")
+def with_reports(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return with_third_service(tmp_path_factory.mktemp("main"))
+
+
+@pytest.fixture(scope="session")
+def altered() -> Callable[..., Graph]:
+    """Change the inputs of the resources of a type, without running the program again."""
+
+    def run(graph: Graph, kind: str, change: Callable[[dict[str, Any]], object]) -> Graph:
+        resources = []
+        for one in graph.resources:
+            if one.type.endswith(f":{kind}"):
+                inputs = copy.deepcopy(dict(one.inputs))
+                change(inputs)
+                one = replace(one, inputs=inputs)
+            resources.append(one)
+        return Graph(graph.stack, graph.region, resources)
+
+    return run
