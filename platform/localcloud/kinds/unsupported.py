@@ -78,7 +78,19 @@ def _policy(inputs: Inputs) -> Mapping[str, Any]:
     return {"arn": f"arn:aws:autoscaling:::scalingPolicy:{policy}"}
 
 
+def _attempt_region_settings(aws: Clients) -> object:
+    tables = {"DynamoDB": True}
+    return aws.backup.update_region_settings(
+        ResourceTypeOptInPreference=tables, ResourceTypeManagementPreference=tables
+    )
+
+
 UNSUPPORTED: Mapping[str, Unsupported] = {
+    "aws:backup/regionSettings:RegionSettings": Unsupported(
+        "the emulator reads the account's consent to backups, and takes none: it knows no such "
+        "route",
+        _attempt_region_settings,
+    ),
     "aws:appautoscaling/target:Target": Unsupported(
         "the emulator has no Application Auto Scaling: it answers 400", _attempt_target, _target
     ),
