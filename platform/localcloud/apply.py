@@ -14,8 +14,9 @@ from typing import Any
 
 import boto3
 
-from localcloud.kinds import all_kinds
+from localcloud.kinds import all_kinds, s3
 from localcloud.kinds.base import (
+    EMPTY_TAG,
     NAME_TAG,
     PROTECT_TAG,
     STACK_TAG,
@@ -24,7 +25,9 @@ from localcloud.kinds.base import (
     Kind,
     Unapplicable,
 )
-from localcloud.program import Declared, run_program
+from localcloud.kinds.not_told import NOT_TOLD
+from localcloud.kinds.unsupported import UNSUPPORTED
+from localcloud.program import SERVICE, Declared, Program, run_program
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,15 @@ class Task:
 
 @dataclass
 class Applied:
-    """What the program declares to be run, and what had to be done."""
+    """What the program declares to be run, and what had to be done.
+
+    skipped: what the emulator cannot create.
+    """
 
     tasks: list[Task] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
 
 def apply(
@@ -52,35 +59,45 @@ def apply(
     endpoint: str,
     stack: str,
     config: Mapping[str, Any] | None = None,
+    program: Program = SERVICE,
 ) -> Applied:
-    """Apply the program as `stack` to the cloud at `endpoint`.
+    """Apply a program as `stack` to the cloud at `endpoint`.
 
     `config` replaces the stack's own file. Raises pulumi.RunError for a wrong setting, Unapplicable
     for what cannot be changed, and the SDK's errors.
     """
-    provider = _LocalProvider(Clients(session, endpoint), stack)
-    run_program(provider, stack, config)
+    provider = _LocalProvider(Clients(session, endpoint), f"{program.project}/{stack}")
+    run_program(provider, stack, config, program)
     provider.delete_the_rest()
     return provider.applied
 
 
 class _LocalProvider:
-    """Stands where the AWS provider stands in a real run; called from several threads."""
+    """Stands where the AWS provider stands in a real run; called from several threads.
+
+    stack: with its project, for one account holds those of several.
+    """
 
     def __init__(self, clients: Clients, stack: str) -> None:
         self._clients = clients
         self._stack = stack
-        self._kinds = all_kinds(clients, stack)
-        self._declared: set[tuple[str, str]] = set()
+        self._kinds = {clients.region: all_kinds(clients, stack)}
+        self._declared: set[tuple[str, str, str]] = set()
         self.applied = Applied()
 
     def resource(self, declared: Declared) -> tuple[str, Mapping[str, Any]]:
         """See Provider."""
-        kind = self._kinds.get(declared.type)
+        if (unsupported := UNSUPPORTED.get(declared.type)) is not None:
+            self.applied.skipped.append(f"{declared.type} {declared.name}")
+            return declared.name, unsupported.outputs(declared.inputs)
+        region = declared.inputs.get("region", self._clients.region)
+        kind = self._in(region).get(declared.type)
         if kind is None:
             raise Unapplicable(f"the local cloud does not know {declared.type} ({declared.name})")
+        if "region" in declared.inputs and not kind.takes_region:
+            raise Unapplicable(f"the local cloud has no {declared.type} outside its own region")
         found = self._converge(kind, declared)
-        self._declared.add((kind.type, found.id))
+        self._declared.add((region, kind.type, found.id))
         if declared.type == "aws:ecs/taskDefinition:TaskDefinition":
             self.applied.tasks.append(_task(declared.inputs))
         return found.id, found.outputs
@@ -91,8 +108,15 @@ class _LocalProvider:
             case "aws:index/getCallerIdentity:getCallerIdentity":
                 return {"accountId": self._clients.sts.get_caller_identity()["Account"]}
             case "aws:index/getRegion:getRegion":
-                return {"region": self._clients.s3.meta.region_name}
+                return {"region": self._clients.region}
         raise Unapplicable(f"the local cloud does not know {function}")
+
+    def _in(self, region: str) -> Mapping[str, Kind]:
+        """Describe resources of one region."""
+        # Two threads may both make them; either will do.
+        if region not in self._kinds:
+            self._kinds[region] = all_kinds(self._clients.of(region), self._stack)
+        return self._kinds[region]
 
     def _converge(self, kind: Kind, declared: Declared) -> Found:
         tags = {
@@ -101,36 +125,61 @@ class _LocalProvider:
             NAME_TAG: declared.name,
             PROTECT_TAG: "yes" if declared.protect else "no",
         }
-        wanted = kind.wanted(declared.inputs)
+        if declared.inputs.get("forceDestroy"):
+            tags[EMPTY_TAG] = "yes"
+        wanted = dict(kind.wanted(declared.inputs))
+        for untold in NOT_TOLD.get(kind.type, ()):
+            wanted.pop(untold, None)
         found = kind.find(declared.name, declared.inputs)
         if found is None:
             kind.create(declared.inputs, tags)
             self._note("created", declared)
             found = _must(kind.find(declared.name, declared.inputs), declared)
-        elif kind.has_tags and not tags.items() <= found.tags.items():
-            kind.tag(found, tags)
-            self._note("tagged", declared)
-        differing = {k: v for k, v in wanted.items() if found.properties.get(k) != v}
+        else:
+            for ignored in declared.ignore_changes:
+                wanted.pop(ignored, None)
+            if kind.has_tags and not tags.items() <= found.tags.items():
+                kind.tag(found, tags)
+                self._note("tagged", declared)
+        differing = _differing(wanted, found)
         if differing:
             kind.change(found, differing)
             self._note(f"changed ({', '.join(sorted(differing))})", declared)
             found = _must(kind.find(declared.name, declared.inputs), declared)
+            if untaken := _differing(wanted, found):
+                raise Unapplicable(
+                    f"the emulator did not take {', '.join(sorted(untaken))} of {declared.type} "
+                    f"{declared.name}: {untaken} and not "
+                    f"{ {key: found.properties.get(key) for key in untaken} }"
+                )
         return found
 
     def delete_the_rest(self) -> None:
         """Delete what carries the stack's tag and was not declared this time."""
-        for kind in self._kinds.values():
-            for found in [*kind.owned()]:
-                if (kind.type, found.id) in self._declared:
-                    continue
-                if found.tags.get(PROTECT_TAG) == "yes":
-                    self.applied.kept.append(found.id)
-                    continue
-                kind.delete(found)
-                self.applied.changes.append(f"deleted {found.id}")
+        home = self._clients.region
+        elsewhere = {*self._kinds, *s3.regions(self._clients, self._stack)} - {home}
+        for type_, kind in self._kinds[home].items():
+            self._delete_undeclared(home, kind)
+            if kind.takes_region:
+                for region in sorted(elsewhere):
+                    self._delete_undeclared(region, self._in(region)[type_])
+
+    def _delete_undeclared(self, region: str, kind: Kind) -> None:
+        for found in [*kind.owned()]:
+            if (region, kind.type, found.id) in self._declared:
+                continue
+            if found.tags.get(PROTECT_TAG) == "yes":
+                self.applied.kept.append(found.id)
+                continue
+            kind.delete(found)
+            self.applied.changes.append(f"deleted {found.id}")
 
     def _note(self, what: str, declared: Declared) -> None:
         self.applied.changes.append(f"{what} {declared.type} {declared.name}")
+
+
+def _differing(wanted: Mapping[str, Any], found: Found) -> dict[str, Any]:
+    return {key: value for key, value in wanted.items() if found.properties.get(key) != value}
 
 
 def _must(found: Found | None, declared: Declared) -> Found:

@@ -1,12 +1,16 @@
-"""Where the emulator judges IAM otherwise than AWS does, and how it is put right.
+"""Where the emulator takes the program otherwise than AWS does, and how it is put right.
 
-The program's policies say what AWS wants to hear; whatever the emulator makes of it is mended here
-and nowhere else. Each entry goes when the emulator's own fix arrives.
+The program says what AWS wants to hear; whatever the emulator makes of it is mended here and
+nowhere else. Each entry goes when the emulator's own fix arrives.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import ec2
+from ministack.services.cloudformation import provisioners
 
 # AWS knows no action for a batch: who may send, may send ten at once.
 ACTIONS = {
@@ -17,9 +21,12 @@ ACTIONS = {
 
 
 def mend() -> None:
-    """Put the emulator's judgement right, once, before it serves."""
+    """Put the emulator right, once, before it serves."""
     _name_actions_as_aws_does()
     _let_ecs_say_for_whom_it_acts()
+    _take_the_loopback_for_tls()
+    _keep_the_prefix_lists_of_rules()
+    _refer_to_secrets_by_their_arn()
 
 
 def _name_actions_as_aws_does() -> None:
@@ -47,3 +54,57 @@ def _let_ecs_say_for_whom_it_acts() -> None:
         return verdict
 
     iam_evaluator.evaluate_trust_policy = evaluate_trust_policy
+
+
+def _take_the_loopback_for_tls() -> None:
+    """Speak plain HTTP with what refuses all but TLS: here, nothing leaves the machine.
+
+    Every bucket and queue of the program denies what comes without it, to root as well.
+    """
+    resolve = iam_evaluator._resolve_condition_key
+
+    def _resolve_condition_key(key: str, context: iam_evaluator.EvalContext) -> object:
+        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = _resolve_condition_key
+
+
+def _keep_the_prefix_lists_of_rules() -> None:
+    """Read the prefix list of a security group's rule, and tell it: without, two rules are one."""
+    parse, describe = ec2._parse_ip_permissions, ec2._sg_rule_xml
+
+    def _parse_ip_permissions(parameters: object, prefix: str) -> list[dict[str, object]]:
+        rules: list[dict[str, object]] = parse(parameters, prefix)
+        for number, rule in enumerate(rules, start=1):
+            one = f"{prefix}.{number}.PrefixListIds.1"  # the program names one in a rule
+            if prefix_list := ec2._p(parameters, f"{one}.PrefixListId"):
+                description = ec2._p(parameters, f"{one}.Description")
+                rule["PrefixListIds"] = [{"PrefixListId": prefix_list, "Description": description}]
+        return rules
+
+    def _sg_rule_xml(group: str, rule: dict[str, Any], is_egress: bool = False) -> str:
+        told: str = describe(group, rule, is_egress)
+        for one in rule.get("PrefixListIds", ()):
+            told = told.replace(
+                "</item>", f"<prefixListId>{one['PrefixListId']}</prefixListId></item>"
+            )
+        return told
+
+    ec2._parse_ip_permissions, ec2._sg_rule_xml = _parse_ip_permissions, _sg_rule_xml
+
+
+def _refer_to_secrets_by_their_arn() -> None:
+    """Answer a template's reference to a secret with its ARN, where the emulator gives its name."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
+    create, update, delete = (handlers[step] for step in ("create", "update", "delete"))
+
+    def name(arn: str) -> str:
+        secrets = provisioners._sm._secrets.items()
+        return next((name for name, secret in secrets if secret["ARN"] == arn), arn)
+
+    def by_arn(answer: tuple[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
+        return answer[1]["Arn"], answer[1]
+
+    handlers["create"] = lambda *rest: by_arn(create(*rest))
+    handlers["update"] = lambda arn, *rest: by_arn(update(name(arn), *rest))
+    handlers["delete"] = lambda arn, *rest: delete(name(arn), *rest)

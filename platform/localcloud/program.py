@@ -55,6 +55,7 @@ class Declared:
     inputs: Mapping[str, Any]
     protect: bool
     delete_before_replace: bool = False
+    ignore_changes: tuple[str, ...] = ()
 
 
 class Provider(Protocol):
@@ -132,6 +133,7 @@ class _Monitor(mocks.MockMonitor):
         self._adapter.guards[request.type, request.name] = (
             request.protect,
             request.deleteBeforeReplace,
+            tuple(request.ignoreChanges),
         )
         with _event_loop():
             answer: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # so it is upstream
@@ -160,7 +162,7 @@ def _event_loop() -> Iterator[None]:
 class _Adapter(mocks.Mocks):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self.guards: dict[tuple[str, str], tuple[bool, bool]] = {}
+        self.guards: dict[tuple[str, str], tuple[bool, bool, tuple[str, ...]]] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from localcloud import cloud as local_cloud
+from localcloud.apply import Applied, apply
 from localcloud.home import Home
+from localcloud.program import BOOTSTRAP, Program, stack_config
 
 REGION = "eu-west-1"
 
@@ -23,8 +28,32 @@ class Emulator:
         self.endpoint = cloud.endpoint
         self.session = cloud.session(REGION)
 
-    def client(self, service: str, session: boto3.Session | None = None):
-        return (session or self.session).client(service, endpoint_url=self.endpoint)
+    def client(self, service: str, session: boto3.Session | None = None, region: str | None = None):
+        return (session or self.session).client(service, region, endpoint_url=self.endpoint)
+
+    def bootstrap(self, stack: str = "local") -> Applied:
+        """Make what must be there before the service: its roles' boundary, the state's bucket."""
+        return apply(self.session, self.endpoint, stack, program=BOOTSTRAP)
+
+    def apply(
+        self, stack: str = "local", changes: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Applied:
+        """Apply the service; `changes` are put into its configuration, section by section."""
+        config = copy.deepcopy(stack_config(stack))
+        for section, values in (changes or {}).items():
+            config[f"retainwise:{section}"] |= values
+        if edge := config.get("retainwise:edge"):
+            edge["hosted_zone_id"] = self._hosted_zone(edge["host"].partition(".")[2])
+        return apply(self.session, self.endpoint, stack, config)
+
+    def _hosted_zone(self, domain: str) -> str:
+        """The account's own zone, which no program makes."""
+        route53 = self.client("route53")
+        zones = route53.list_hosted_zones()["HostedZones"]
+        if not zones:
+            route53.create_hosted_zone(Name=domain, CallerReference="test")
+            zones = route53.list_hosted_zones()["HostedZones"]
+        return zones[0]["Id"].rpartition("/")[2]
 
     def as_role(self, name: str) -> boto3.Session:
         """A session of the role with this name."""
@@ -61,3 +90,33 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Emulator]]:
 @pytest.fixture
 def emulator(start: Callable[[], Emulator]) -> Emulator:
     return start()
+
+
+@pytest.fixture
+def small(tmp_path: Path, emulator: Emulator) -> Callable[[str], Applied]:
+    """Apply a program of a few lines; the next one is the same program after a change."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    program = Program("small", folder, folder)
+
+    def run(source: str) -> Applied:
+        head = "import json, pulumi, pulumi_aws as aws\n"
+        (folder / "__main__.py").write_text(head + textwrap.dedent(source))
+        config = {"aws:region": REGION}
+        return apply(emulator.session, emulator.endpoint, "test", config, program)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A local cloud to which production was applied, for all tests of a module.
+
+    What one of them changes is put back by applying again, or it is not production's.
+    """
+    home = Home(tmp_path_factory.mktemp("prod"))
+    with home.held("a test") as lock, local_cloud.running(home, lock) as cloud:
+        emulator = Emulator(cloud)
+        emulator.bootstrap("prod")
+        emulator.apply("prod")
+        yield emulator

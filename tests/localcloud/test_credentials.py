@@ -9,7 +9,6 @@ import boto3
 import pytest
 
 from localcloud import credentials
-from localcloud.apply import apply
 
 
 @pytest.fixture
@@ -20,11 +19,8 @@ def agent(emulator):
 
 @pytest.fixture
 def task(emulator):
-    [web] = [
-        task
-        for task in apply(emulator.session, emulator.endpoint, "local").tasks
-        if task.service == "web"
-    ]
+    emulator.bootstrap()
+    [web] = [task for task in emulator.apply().tasks if task.service == "web"]
     return web
 
 

@@ -11,7 +11,6 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from localcloud import cloud as local_cloud
-from localcloud.apply import apply
 from predictions.errors import InputChanged
 from predictions.files import Files, SummaryFile
 from predictions.record import Claim, Failure, ResultFile, Summary, new_id
@@ -211,14 +210,25 @@ CALLS = {
     },
 }
 # What AWS asks for and the emulator does not.
+_KEY = (
+    "what S3, SQS and DynamoDB keep is encrypted with the stack's key, and they ask KMS in the "
+    "caller's name: docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html, "
+    "docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html, "
+    "docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html"
+)
 NOT_CHECKED = {
-    ("worker", "s3:ListBucket"): "without it AWS answers 403 for a missing object, it always 404"
+    ("web", "kms:Decrypt"): _KEY,
+    ("web", "kms:GenerateDataKey"): _KEY,
+    ("worker", "kms:Decrypt"): _KEY,
+    ("worker", "kms:GenerateDataKey"): _KEY,
+    ("worker", "s3:ListBucket"): "without it AWS answers 403 for a missing object, it always 404",
 }
 
 
 @pytest.fixture
 def root(emulator):
-    apply(emulator.session, emulator.endpoint, "local")
+    emulator.bootstrap()
+    emulator.apply()
     return Service(emulator, emulator.session)
 
 
@@ -227,9 +237,9 @@ def as_role(emulator, service):
 
 
 def grants(policy):
-    """Each action on each resource that a policy allows."""
+    """Each action on each resource that a policy allows, and when."""
     return [
-        (action, resource)
+        (action, resource, statement.get("Condition"))
         for statement in policy["Statement"]
         for action in statement["Action"]
         for resource in statement["Resource"]
@@ -241,7 +251,8 @@ def policy_of(granted):
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": [action], "Resource": [resource]}
-            for action, resource in granted
+            | ({"Condition": condition} if condition else {})
+            for action, resource, condition in granted
         ],
     }
 
@@ -259,16 +270,48 @@ def test_a_service_calls_all_that_it_may(emulator, root, tmp_path, name):
     iam, role = emulator.client("iam"), f"local-retainwise-{name}-task"
     granted = grants(iam.get_role_policy(RoleName=role, PolicyName="may")["PolicyDocument"])
     service = as_role(emulator, name)
-    needless = set()
+    needless = []
     for one in granted:
         rest = json.dumps(policy_of(other for other in granted if other != one))
         iam.put_role_policy(RoleName=role, PolicyName="may", PolicyDocument=rest)
         calls = CALLS[name].values()
         if not any(service.is_denied(call, root, tmp_path) for call in calls):
-            needless.add(one)
-    assert {(name, action) for action, _ in needless} == {
+            needless.append(one)
+    assert {(name, action) for action, _, _ in needless} == {
         one for one in NOT_CHECKED if one[0] == name
     }
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_service_can_have_its_data_decrypted_and_not_use_the_key_itself(emulator, root, name):
+    iam, role = emulator.client("iam"), f"local-retainwise-{name}-task"
+    document = iam.get_role_policy(RoleName=role, PolicyName="may")["PolicyDocument"]
+    [(key, condition)] = {
+        (resource, json.dumps(when))
+        for action, resource, when in grants(document)
+        if action.startswith("kms:")
+    }
+    assert json.loads(condition) == {
+        "StringEquals": {
+            "kms:ViaService": [
+                f"{service}.eu-west-1.amazonaws.com" for service in ("dynamodb", "s3", "sqs")
+            ]
+        }
+    }
+
+    # The boundary asks for the key's tags, which the emulator does not look up.
+    iam.delete_role_permissions_boundary(RoleName=role)
+
+    def use():
+        kms = emulator.client("kms", emulator.as_role(role))
+        return kms.generate_data_key(KeyId=key, KeySpec="AES_256")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        use()
+    # It is the condition that denies: without it, the same statement allows.
+    loose = policy_of((action, resource, None) for action, resource, _ in grants(document))
+    iam.put_role_policy(RoleName=role, PolicyName="may", PolicyDocument=json.dumps(loose))
+    assert use()["KeyId"] == key
 
 
 def test_no_method_is_left_out():

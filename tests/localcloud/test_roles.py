@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import cloud as local_cloud
-from localcloud.apply import apply
 
 ACCOUNT = local_cloud.ACCOUNT_ID
 UPLOADS = f"local-retainwise-uploads-{ACCOUNT}"
@@ -17,6 +16,8 @@ RESULTS = f"local-retainwise-results-{ACCOUNT}"
 TABLE = "local-retainwise-predictions"
 QUEUE = f"/{ACCOUNT}/local-retainwise-predictions-queue"
 DLQ = f"/{ACCOUNT}/local-retainwise-predictions-dlq"
+STATE = f"local-retainwise-state-{ACCOUNT}"
+LEASE = "local-retainwise-deploy-lease"
 KEY = {"account": {"S": "acme"}, "id": {"S": "01"}}
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
@@ -24,11 +25,11 @@ DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 class Service:
     """What a service can do under its role: each call by a short name."""
 
-    def __init__(self, emulator, role):
-        session = emulator.as_role(role)
+    def __init__(self, emulator, session):
         self.s3, self.sqs, self.dynamodb, self.iam = (
             emulator.client(name, session) for name in ("s3", "sqs", "dynamodb", "iam")
         )
+        self.lease = {"stack": {"S": "local"}}
         self.queue, self.dlq = emulator.endpoint + QUEUE, emulator.endpoint + DLQ
 
     def query(self, index=None):
@@ -42,6 +43,9 @@ class Service:
             ExpressionAttributeValues={":v": {"S": "acme"}},
         )
 
+    def change_lease(self):
+        self.dynamodb.put_item(TableName=LEASE, Item=self.lease)
+
     def put_object(self, bucket, key):
         self.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
 
@@ -51,13 +55,35 @@ class Service:
 
 @pytest.fixture
 def services(emulator):
-    apply(emulator.session, emulator.endpoint, "local")
+    emulator.bootstrap()
+    emulator.apply()
     root = emulator.client("s3")
     for bucket, folder in ((UPLOADS, "uploads"), (RESULTS, "results")):
         for key in (f"{folder}/acme/a.csv", "elsewhere/a.csv"):
             root.put_object(Bucket=bucket, Key=key, Body=b"x")
+    # What is not the service's, though some of it carries the environment's name.
+    root.put_object(Bucket=STATE, Key=".pulumi/local.json", Body=b"x")
     emulator.client("sqs").create_queue(QueueName="another")
-    return {name: Service(emulator, f"local-retainwise-{name}-task") for name in ("web", "worker")}
+    where = {"CreateBucketConfiguration": {"LocationConstraint": emulator.session.region_name}}
+    root.create_bucket(Bucket="another-bucket", **where)
+    root.put_object(Bucket="another-bucket", Key=UP, Body=b"x")
+    emulator.client("dynamodb").create_table(
+        TableName="another",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "account", "KeyType": "HASH"},
+            {"AttributeName": "id", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "account", "AttributeType": "S"},
+            {"AttributeName": "id", "AttributeType": "S"},
+        ],
+    )
+    roles = {
+        name: Service(emulator, emulator.as_role(f"local-retainwise-{name}-task"))
+        for name in ("web", "worker")
+    }
+    return {"root": Service(emulator, emulator.session), **roles}
 
 
 # What each may do; what the other one may do and it may not; what nobody may.
@@ -89,10 +115,22 @@ CALLS = {
     "send to another queue": lambda s: s.sqs.send_message(
         QueueUrl=s.queue.replace("local-retainwise-predictions-queue", "another"), MessageBody="x"
     ),
+    "receive from another queue": lambda s: s.sqs.receive_message(
+        QueueUrl=s.queue.replace("local-retainwise-predictions-queue", "another")
+    ),
+    "read another bucket": lambda s: s.get_object("another-bucket", UP),
+    "write another bucket": lambda s: s.put_object("another-bucket", UP),
+    "get from another table": lambda s: s.dynamodb.get_item(TableName="another", Key=KEY),
+    "put into another table": lambda s: s.dynamodb.put_item(TableName="another", Item=KEY),
+    "read the state": lambda s: s.get_object(STATE, ".pulumi/local.json"),
+    "write the state": lambda s: s.put_object(STATE, ".pulumi/local.json"),
+    "list the state": lambda s: s.s3.list_objects_v2(Bucket=STATE),
+    "take the deploy lease": lambda s: s.change_lease(),
     "purge": lambda s: s.sqs.purge_queue(QueueUrl=s.queue),
     "read policies": lambda s: s.iam.list_roles(),
 }
 MAY = {
+    "root": {*CALLS},  # each call works by itself: what denies one is the role
     "web": {
         "read uploads",
         "write uploads",
@@ -121,7 +159,7 @@ MAY = {
 }
 
 
-@pytest.mark.parametrize("service", ["web", "worker"])
+@pytest.mark.parametrize("service", ["root", "web", "worker"])
 def test_a_role_allows_what_is_the_service_s_own_and_denies_the_rest(services, service):
     allowed = set()
     for name, call in CALLS.items():

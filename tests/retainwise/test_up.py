@@ -184,7 +184,7 @@ def test_a_change_that_the_cloud_refuses_is_told(port, tmp_path):
         s3.create_bucket(
             Bucket="left", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
-        ours = {"Key": STACK_TAG, "Value": "local"}
+        ours = {"Key": STACK_TAG, "Value": "retainwise/local"}
         s3.put_bucket_tagging(Bucket="left", Tagging={"TagSet": [ours]})
         s3.put_object(Bucket="left", Key="a", Body=b"a")  # so it cannot be deleted
     assert "the local cloud refused: An error occurred (BucketNotEmpty)" in refused(

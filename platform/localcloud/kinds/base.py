@@ -7,7 +7,9 @@ changed, so applying twice changes nothing.
 
 from __future__ import annotations
 
-import functools
+import copy
+import json
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,14 +17,20 @@ from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 Inputs = Mapping[str, Any]
 Tags = Mapping[str, str]
 
-# What makes a resource ours, and which of ours it is.
+# What makes a resource ours, which of ours it is, and what may happen to it once it is not declared
+# any more: nothing remembers what was declared before.
 STACK_TAG = "retainwise:stack"
 NAME_TAG = "retainwise:resource"
 PROTECT_TAG = "retainwise:protect"
+EMPTY_TAG = "retainwise:delete-with-contents"
+
+# What is meant for the AWS provider, and is no property of the resource.
+_FOR_THE_PROVIDER = frozenset({"tags", "region", "forceDestroy", "skipDestroy"})
 
 
 class Unapplicable(Exception):
@@ -30,23 +38,44 @@ class Unapplicable(Exception):
 
 
 class Clients:
-    """The AWS clients of the one who applies, made at once: sessions are not for several threads.
+    """The AWS clients of the one who applies, in one region: `iam`, `cognito_idp` and so on.
 
-    They are not typed: the kinds pass the program's values through as they are.
+    Made when they are first asked for, one at a time: sessions are not for several threads. They
+    are not typed: the kinds pass the program's values through as they are.
     """
 
     def __init__(self, session: boto3.Session, endpoint: str) -> None:
+        self.region: str = session.region_name
+        self._session, self._endpoint = session, endpoint
+        self._made: dict[str, Any] = {}
+        self._regions = {self.region: self}
+        self._lock = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - see above
+        if name.startswith("_"):
+            raise AttributeError(name)
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = self._make(name.replace("_", "-"))
+            return self._made[name]
+
+    def of(self, region: str) -> Clients:
+        """Return those of another region."""
+        with self._lock:
+            if region not in self._regions:
+                others = copy.copy(self)  # with the same session and lock
+                others.region, others._made = region, {}
+                self._regions[region] = others
+            return self._regions[region]
+
+    def _make(self, service: str) -> Any:  # noqa: ANN401
         # The emulator is one process on this machine: what fails once fails again.
-        config = Config(signature_version="v4", retries={"total_max_attempts": 1})
-        make: Any = functools.partial(session.client, endpoint_url=endpoint, config=config)
-        self.dynamodb = make("dynamodb")
-        self.ec2 = make("ec2")
-        self.ecs = make("ecs")
-        self.iam = make("iam")
-        self.logs = make("logs")
-        self.s3 = make("s3", config=config.merge(Config(signature_version="s3v4")))
-        self.sqs = make("sqs")
-        self.sts = make("sts")
+        config = Config(
+            signature_version="s3v4" if service == "s3" else "v4",
+            retries={"total_max_attempts": 1},
+        )
+        make: Any = self._session.client
+        return make(service, self.region, endpoint_url=self._endpoint, config=config)
 
 
 @dataclass(frozen=True)
@@ -60,10 +89,14 @@ class Found:
 
 
 class Kind(ABC):
-    """One type of resource of one stack."""
+    """One type of resource of one stack in one region."""
 
     type: ClassVar[str]
     has_tags: ClassVar[bool] = True
+    takes_region: ClassVar[bool] = False
+    """Whether the program may declare it for another region than the stack's."""
+    documents: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that are JSON, compared by what they say and not by how they are written."""
 
     def __init__(self, aws: Clients, stack: str) -> None:
         self.aws = aws
@@ -78,7 +111,11 @@ class Kind(ABC):
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """Give the program's inputs the form of the properties that `find` returns."""
-        return {key: value for key, value in inputs.items() if key != "tags"}
+        return {
+            key: json.loads(value) if key in self.documents else value
+            for key, value in inputs.items()
+            if key not in _FOR_THE_PROVIDER
+        }
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """Create it; properties that its creation does not take are left to `change`."""
@@ -103,6 +140,10 @@ class Kind(ABC):
         """Delete it."""
         raise NotImplementedError(self.type)
 
+    def is_ours(self, tags: Tags) -> bool:
+        """Tell whether something with these tags is the stack's."""
+        return tags.get(STACK_TAG) == self.stack
+
     def fixed(self, found: Found, properties: Iterable[str]) -> Unapplicable:
         """Say that AWS would replace the resource, with all that is in it."""
         return Unapplicable(
@@ -119,3 +160,44 @@ def tags_from(pairs: Iterable[Mapping[str, str]], key: str = "Key", value: str =
 def pairs_from(tags: Tags, key: str = "Key", value: str = "Value") -> list[Any]:
     """Turn a mapping into a list of AWS's tag pairs."""
     return [{key: name, value: content} for name, content in tags.items()]
+
+
+def is_missing(error: ClientError, *codes: str) -> bool:
+    """Tell whether AWS answered that there is no such thing."""
+    code: str = error.response["Error"]["Code"]
+    return code in codes
+
+
+def to_aws(value: Any, names: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Turn the program's camelCase names into AWS's, at every depth.
+
+    names: those that AWS spells otherwise than with a capital.
+    """
+    names = names or {}
+    match value:
+        case Mapping():
+            return {
+                names.get(key, key[:1].upper() + key[1:]): to_aws(one, names)
+                for key, one in value.items()
+            }
+        case list():
+            return [to_aws(one, names) for one in value]
+    return value
+
+
+def from_aws(value: Any, names: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Turn AWS's names into the program's: the reverse of `to_aws`, with the same `names`."""
+    back = {theirs: ours for ours, theirs in (names or {}).items()}
+    return _from_aws(value, back)
+
+
+def _from_aws(value: Any, back: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case Mapping():
+            return {
+                back.get(key, key[:1].lower() + key[1:]): _from_aws(one, back)
+                for key, one in value.items()
+            }
+        case list():
+            return [_from_aws(one, back) for one in value]
+    return value

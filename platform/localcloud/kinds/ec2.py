@@ -1,9 +1,12 @@
-"""The network. AWS gives these resources no names, so they are found by their tags."""
+"""The network and its security groups; its ways out are in `ec2_routes`.
+
+AWS gives these resources no names, so they are found by their tags.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import (
     NAME_TAG,
@@ -12,17 +15,18 @@ from localcloud.kinds.base import (
     Inputs,
     Kind,
     Tags,
+    Unapplicable,
     pairs_from,
     tags_from,
 )
 
 
-class _Tagged(Kind):
+class Tagged(Kind):
     """What all of EC2's resources have in common."""
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        return next(iter(self._with_tags({STACK_TAG: self.stack, NAME_TAG: name})), None)
+        return next(iter(self._with({STACK_TAG: self.stack, NAME_TAG: name})), None)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -30,45 +34,49 @@ class _Tagged(Kind):
 
     def owned(self) -> Iterable[Found]:
         """See Kind."""
-        return self._with_tags({STACK_TAG: self.stack})
+        return self._with({STACK_TAG: self.stack})
 
-    def _with_tags(self, tags: Tags) -> Iterable[Found]:
-        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
-        return [self.describe(one) for one in self.all(filters)]
+    def _with(self, wanted: Tags) -> Iterable[Found]:
+        """Describe those with these tags; the emulator does not filter all types by tags."""
+        filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in wanted.items()]
+        for one in self.all(filters):
+            tags = tags_from(one.get("Tags", ()))
+            if wanted.items() <= tags.items():
+                yield self.describe(one, tags)
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """List the resources of this type that pass AWS's filters."""
         raise NotImplementedError(self.type)
 
-    def describe(self, one: Mapping[str, Any]) -> Found:
+    def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
         """Turn AWS's description into ours."""
         raise NotImplementedError(self.type)
 
 
-class Vpc(_Tagged):
+class Vpc(Tagged):
     """A VPC."""
 
     type = "aws:ec2/vpc:Vpc"
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
-        """See _Tagged."""
+        """See Tagged."""
         vpcs: list[Mapping[str, Any]] = self.aws.ec2.describe_vpcs(Filters=filters)["Vpcs"]
         return vpcs
 
-    def describe(self, one: Mapping[str, Any]) -> Found:
-        """See _Tagged."""
+    def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
+        """See Tagged."""
         vpc = one["VpcId"]
         properties = {
             "cidrBlock": one["CidrBlock"],
             "enableDnsSupport": self._attribute(vpc, "EnableDnsSupport"),
             "enableDnsHostnames": self._attribute(vpc, "EnableDnsHostnames"),
         }
-        return Found(vpc, properties, {}, tags_from(one["Tags"]))
+        return Found(vpc, properties, {}, tags)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
         self.aws.ec2.create_vpc(
-            CidrBlock=inputs["cidrBlock"], TagSpecifications=_tagged("vpc", tags)
+            CidrBlock=inputs["cidrBlock"], TagSpecifications=tagged("vpc", tags)
         )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
@@ -90,25 +98,25 @@ class Vpc(_Tagged):
         return value
 
 
-class Subnet(_Tagged):
+class Subnet(Tagged):
     """A subnet."""
 
     type = "aws:ec2/subnet:Subnet"
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
-        """See _Tagged."""
+        """See Tagged."""
         subnets: list[Mapping[str, Any]] = self.aws.ec2.describe_subnets(Filters=filters)["Subnets"]
         return subnets
 
-    def describe(self, one: Mapping[str, Any]) -> Found:
-        """See _Tagged."""
+    def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
+        """See Tagged."""
         properties = {
             "vpcId": one["VpcId"],
             "cidrBlock": one["CidrBlock"],
             "availabilityZone": one["AvailabilityZone"],
             "mapPublicIpOnLaunch": one["MapPublicIpOnLaunch"],
         }
-        return Found(one["SubnetId"], properties, {}, tags_from(one["Tags"]))
+        return Found(one["SubnetId"], properties, {}, tags)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -116,7 +124,7 @@ class Subnet(_Tagged):
             VpcId=inputs["vpcId"],
             CidrBlock=inputs["cidrBlock"],
             AvailabilityZone=inputs["availabilityZone"],
-            TagSpecifications=_tagged("subnet", tags),
+            TagSpecifications=tagged("subnet", tags),
         )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
@@ -132,27 +140,32 @@ class Subnet(_Tagged):
         self.aws.ec2.delete_subnet(SubnetId=found.id)
 
 
-class SecurityGroup(_Tagged):
-    """A security group with its rules."""
+class SecurityGroup(Tagged):
+    """A security group; its rules are resources of their own."""
 
     type = "aws:ec2/securityGroup:SecurityGroup"
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
-        """See _Tagged."""
-        answer = self.aws.ec2.describe_security_groups(Filters=filters)
-        groups: list[Mapping[str, Any]] = answer["SecurityGroups"]
-        return groups
+        """See Tagged. A VPC's default group comes and goes with it."""
+        groups = self.aws.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        return [one for one in groups if one["GroupName"] != "default"]
 
-    def describe(self, one: Mapping[str, Any]) -> Found:
-        """See _Tagged."""
+    def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
+        """See Tagged."""
         properties = {
             "name": one["GroupName"],
             "description": one["Description"],
             "vpcId": one["VpcId"],
-            "ingress": [_rule(permission) for permission in one["IpPermissions"]],
-            "egress": [_rule(permission) for permission in one["IpPermissionsEgress"]],
+            "lets everything out": any(
+                rule["IpProtocol"] == "-1" and rule["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+                for rule in one["IpPermissionsEgress"]
+            ),
         }
-        return Found(one["GroupId"], properties, {}, tags_from(one["Tags"]))
+        return Found(one["GroupId"], properties, {"arn": one.get("SecurityGroupArn")}, tags)
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. A new group has a rule that no program declares, and AWS's provider drops."""
+        return {**super().wanted(inputs), "lets everything out": False}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -160,54 +173,144 @@ class SecurityGroup(_Tagged):
             GroupName=inputs["name"],
             Description=inputs["description"],
             VpcId=inputs["vpcId"],
-            TagSpecifications=_tagged("security-group", tags),
+            TagSpecifications=tagged("security-group", tags),
         )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind. A new group lets everything out until its rules are set."""
-        ec2 = self.aws.ec2
-        directions = {
-            "ingress": (ec2.revoke_security_group_ingress, ec2.authorize_security_group_ingress),
-            "egress": (ec2.revoke_security_group_egress, ec2.authorize_security_group_egress),
-        }
-        if fixed := differing.keys() - directions.keys():
+        """See Kind."""
+        if fixed := differing.keys() - {"lets everything out"}:
             raise self.fixed(found, fixed)
-        for key, rules in differing.items():
-            revoke, authorize = directions[key]
-            if there := found.properties[key]:
-                revoke(GroupId=found.id, IpPermissions=[_permission(rule) for rule in there])
-            if rules:
-                authorize(GroupId=found.id, IpPermissions=[_permission(rule) for rule in rules])
+        everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        self.aws.ec2.revoke_security_group_egress(GroupId=found.id, IpPermissions=[everything])
 
     def delete(self, found: Found) -> None:
         """See Kind."""
         self.aws.ec2.delete_security_group(GroupId=found.id)
 
 
-def _tagged(what: str, tags: Tags) -> list[Any]:
-    return [{"ResourceType": what, "Tags": pairs_from(tags)}]
+class DefaultSecurityGroup(Kind):
+    """The group that a VPC comes with: found by the VPC, and only ever emptied."""
+
+    type = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        vpc = inputs["vpcId"]
+        filters = [
+            {"Name": "vpc-id", "Values": [vpc]},
+            {"Name": "group-name", "Values": ["default"]},
+        ]
+        [one] = self.aws.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        properties = {
+            "vpcId": vpc,
+            "ingress": one["IpPermissions"],
+            "egress": one["IpPermissionsEgress"],
+        }
+        return Found(one["GroupId"], properties, {}, tags_from(one.get("Tags", ())))
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind."""
+        if any(differing.values()):
+            raise Unapplicable("a default security group can only be emptied here")
+        ec2, rules = self.aws.ec2, found.properties
+        if "ingress" in differing:
+            ec2.revoke_security_group_ingress(GroupId=found.id, IpPermissions=rules["ingress"])
+        if "egress" in differing:
+            ec2.revoke_security_group_egress(GroupId=found.id, IpPermissions=rules["egress"])
+
+    def tag(self, found: Found, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.ec2.create_tags(Resources=[found.id], Tags=pairs_from(tags))
 
 
-def _rule(permission: Mapping[str, Any]) -> dict[str, Any]:
-    """AWS's form of a rule in the program's."""
-    ranges = permission["IpRanges"]
-    rule = {
-        "protocol": permission["IpProtocol"],
-        "fromPort": permission.get("FromPort"),
-        "toPort": permission.get("ToPort"),
-        "cidrBlocks": [one["CidrIp"] for one in ranges],
-        "description": next((one.get("Description") for one in ranges), None),
+class _Rule(Tagged):
+    """A rule of a security group."""
+
+    is_egress: ClassVar[bool]
+
+    def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
+        """See Tagged."""
+        rules = self.aws.ec2.describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+        return [one for one in rules if one["IsEgress"] == self.is_egress]
+
+    def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
+        """See Tagged."""
+        properties = {
+            "securityGroupId": one["GroupId"],
+            "ipProtocol": one["IpProtocol"],
+            "fromPort": one["FromPort"],
+            "toPort": one["ToPort"],
+            "description": one.get("Description"),
+            "cidrIpv4": one.get("CidrIpv4"),
+            "prefixListId": one.get("PrefixListId"),
+            "referencedSecurityGroupId": one.get("ReferencedGroupInfo", {}).get("GroupId"),
+        }
+        return Found(one["SecurityGroupRuleId"], properties, {}, tags)
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. It holds nothing, so a new one does: not all of a rule can be changed."""
+        self.delete(found)
+        rule = {**found.properties, **differing}
+        self.create({key: value for key, value in rule.items() if value is not None}, found.tags)
+
+
+class SecurityGroupIngressRule(_Rule):
+    """A rule about who may come in."""
+
+    type = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    is_egress = False
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.ec2.authorize_security_group_ingress(**_authorization(inputs, tags))
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.aws.ec2.revoke_security_group_ingress(
+            GroupId=found.properties["securityGroupId"], SecurityGroupRuleIds=[found.id]
+        )
+
+
+class SecurityGroupEgressRule(_Rule):
+    """A rule about where connections may go."""
+
+    type = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+    is_egress = True
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.ec2.authorize_security_group_egress(**_authorization(inputs, tags))
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.aws.ec2.revoke_security_group_egress(
+            GroupId=found.properties["securityGroupId"], SecurityGroupRuleIds=[found.id]
+        )
+
+
+def _authorization(inputs: Inputs, tags: Tags) -> dict[str, Any]:
+    peers = {
+        "cidrIpv4": ("IpRanges", "CidrIp"),
+        "prefixListId": ("PrefixListIds", "PrefixListId"),
+        "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
     }
-    return {key: value for key, value in rule.items() if value is not None}
-
-
-def _permission(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """The program's form of a rule in AWS's."""
-    described = {"Description": rule["description"]} if "description" in rule else {}
     permission = {
-        "IpProtocol": rule["protocol"],
-        "FromPort": rule.get("fromPort"),
-        "ToPort": rule.get("toPort"),
-        "IpRanges": [{"CidrIp": block, **described} for block in rule["cidrBlocks"]],
+        "IpProtocol": inputs["ipProtocol"],
+        "FromPort": inputs["fromPort"],
+        "ToPort": inputs["toPort"],
+        **{
+            among: [{name: inputs[key], "Description": inputs["description"]}]
+            for key, (among, name) in peers.items()
+            if key in inputs
+        },
     }
-    return {key: value for key, value in permission.items() if value is not None}
+    return {
+        "GroupId": inputs["securityGroupId"],
+        "IpPermissions": [permission],
+        "TagSpecifications": tagged("security-group-rule", tags),
+    }
+
+
+def tagged(what: str, tags: Tags) -> list[Any]:
+    """Say what a new resource is to be tagged with."""
+    return [{"ResourceType": what, "Tags": pairs_from(tags)}]

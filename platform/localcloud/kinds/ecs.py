@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
+
+_NO_ALARMS = {"alarmNames": [], "enable": False, "rollback": False}
 
 
 class Cluster(Kind):
@@ -23,7 +25,13 @@ class Cluster(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        self.aws.ecs.create_cluster(clusterName=inputs["name"], tags=_pairs(tags))
+        self.aws.ecs.create_cluster(
+            clusterName=inputs["name"], settings=inputs["settings"], tags=_pairs(tags)
+        )
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind."""
+        self.aws.ecs.update_cluster_settings(cluster=found.id, settings=differing["settings"])
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -32,24 +40,52 @@ class Cluster(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         clusters = self._active(self.aws.ecs.list_clusters()["clusterArns"])
-        return [one for one in clusters if one.tags.get(STACK_TAG) == self.stack]
+        return [one for one in clusters if self.is_ours(one.tags)]
 
     def delete(self, found: Found) -> None:
         """See Kind."""
         self.aws.ecs.delete_cluster(cluster=found.id)
 
     def _active(self, names: list[str]) -> list[Found]:
-        answer = self.aws.ecs.describe_clusters(clusters=names, include=["TAGS"])
+        answer = self.aws.ecs.describe_clusters(clusters=names, include=["TAGS", "SETTINGS"])
         return [
             Found(
                 one["clusterArn"],
-                {"name": one["clusterName"]},
-                {"arn": one["clusterArn"]},
+                {"name": one["clusterName"], "settings": one["settings"]},
+                {"arn": one["clusterArn"], "name": one["clusterName"]},
                 _tags(one.get("tags", ())),
             )
             for one in answer["clusters"]
             if one["status"] == "ACTIVE"
         ]
+
+
+class ClusterCapacityProviders(Kind):
+    """What a cluster's tasks may run on; a setting of the cluster."""
+
+    type = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+    has_tags = False
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        [one] = self.aws.ecs.describe_clusters(clusters=[inputs["clusterName"]])["clusters"]
+        properties = {
+            "clusterName": one["clusterName"],
+            "capacityProviders": sorted(one["capacityProviders"]),
+        }
+        return Found(one["clusterName"], properties)
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. In no order."""
+        return {**inputs, "capacityProviders": sorted(inputs["capacityProviders"])}
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. Each service says itself which it wants."""
+        self.aws.ecs.put_cluster_capacity_providers(
+            cluster=found.id,
+            capacityProviders=differing["capacityProviders"],
+            defaultCapacityProviderStrategy=[],
+        )
 
 
 class TaskDefinition(Kind):
@@ -79,6 +115,7 @@ class TaskDefinition(Kind):
             "networkMode": inputs["networkMode"],
             "cpu": inputs["cpu"],
             "memory": inputs["memory"],
+            "ephemeralStorage": {"sizeInGiB": inputs["ephemeralStorage"]["sizeInGib"]},
             "runtimePlatform": inputs["runtimePlatform"],
             "taskRoleArn": inputs["taskRoleArn"],
             "executionRoleArn": inputs["executionRoleArn"],
@@ -105,23 +142,28 @@ class Service(Kind):
         active = self._active(inputs["cluster"], [inputs["name"]])
         return next(map(self._found, active), None)
 
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. What is not declared is not there."""
+        return {"alarms": _NO_ALARMS, "loadBalancers": [], **super().wanted(inputs)}
+
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
         self.aws.ecs.create_service(
             cluster=inputs["cluster"],
             serviceName=inputs["name"],
-            launchType=inputs["launchType"],
+            desiredCount=inputs["desiredCount"],
             tags=_pairs(tags),
             **_changeable(self.wanted(inputs)),
         )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind."""
-        wanted = {**found.properties, **differing}
+        """See Kind. The number of tasks is sent only when it is to change: scaling moves it."""
+        count = {"desiredCount": differing["desiredCount"]} if "desiredCount" in differing else {}
         self.aws.ecs.update_service(
             cluster=found.properties["cluster"],
             service=found.properties["name"],
-            **_changeable(wanted),
+            **_changeable({**found.properties, **differing}),
+            **count,
         )
 
     def tag(self, found: Found, tags: Tags) -> None:
@@ -133,7 +175,7 @@ class Service(Kind):
         for cluster in Cluster(self.aws, self.stack).owned():
             names = self.aws.ecs.list_services(cluster=cluster.id)["serviceArns"]
             for one in self._active(cluster.id, names):
-                if _tags(one.get("tags", ())).get(STACK_TAG) == self.stack:
+                if self.is_ours(_tags(one.get("tags", ()))):
                     yield self._found(one)
 
     def delete(self, found: Found) -> None:
@@ -156,17 +198,22 @@ class Service(Kind):
             "name": one["serviceName"],
             "taskDefinition": one["taskDefinition"],
             "desiredCount": one["desiredCount"],
-            "launchType": one["launchType"],
+            "capacityProviderStrategies": one.get("capacityProviderStrategy", []),
+            "loadBalancers": one.get("loadBalancers", []),
+            "alarms": deployment.get("alarms", _NO_ALARMS),
+            "propagateTags": one.get("propagateTags"),
+            "enableExecuteCommand": one.get("enableExecuteCommand", False),
             "deploymentMinimumHealthyPercent": deployment["minimumHealthyPercent"],
             "deploymentMaximumPercent": deployment["maximumPercent"],
-            "deploymentCircuitBreaker": deployment["deploymentCircuitBreaker"],
+            "deploymentCircuitBreaker": deployment.get("deploymentCircuitBreaker"),
             "networkConfiguration": {
                 "subnets": network["subnets"],
                 "securityGroups": network["securityGroups"],
                 "assignPublicIp": network["assignPublicIp"] == "ENABLED",
             },
         }
-        return Found(one["serviceArn"], properties, {}, _tags(one.get("tags", ())))
+        outputs = {"name": one["serviceName"]}
+        return Found(one["serviceArn"], properties, outputs, _tags(one.get("tags", ())))
 
 
 def _changeable(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,11 +221,15 @@ def _changeable(wanted: Mapping[str, Any]) -> dict[str, Any]:
     public = "ENABLED" if network["assignPublicIp"] else "DISABLED"
     return {
         "taskDefinition": wanted["taskDefinition"],
-        "desiredCount": wanted["desiredCount"],
+        "capacityProviderStrategy": wanted["capacityProviderStrategies"],
+        "loadBalancers": wanted["loadBalancers"],
+        "propagateTags": wanted["propagateTags"],
+        "enableExecuteCommand": wanted["enableExecuteCommand"],
         "deploymentConfiguration": {
             "minimumHealthyPercent": wanted["deploymentMinimumHealthyPercent"],
             "maximumPercent": wanted["deploymentMaximumPercent"],
             "deploymentCircuitBreaker": wanted["deploymentCircuitBreaker"],
+            "alarms": wanted["alarms"],
         },
         "networkConfiguration": {
             "awsvpcConfiguration": {

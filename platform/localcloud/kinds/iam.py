@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
 
 
 class Role(Kind):
     """A role, by its name."""
 
     type = "aws:iam/role:Role"
+    documents = frozenset({"assumeRolePolicy"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -22,25 +23,40 @@ class Role(Kind):
             return None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind."""
-        values = super().wanted(inputs)
-        return {**values, "assumeRolePolicy": json.loads(values["assumeRolePolicy"])}
+        """See Kind. A boundary that left the program must go, too."""
+        return {"permissionsBoundary": None, **super().wanted(inputs)}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
-        """See Kind."""
+        """See Kind. From its first moment on, it has its boundary."""
+        boundary = inputs.get("permissionsBoundary")
         self.aws.iam.create_role(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Tags=pairs_from(tags),
+            **({"PermissionsBoundary": boundary} if boundary else {}),
         )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        if fixed := differing.keys() - {"assumeRolePolicy"}:
+        iam, role = self.aws.iam, found.id
+        changeable: dict[str, Callable[[Any], object]] = {
+            "assumeRolePolicy": lambda policy: iam.update_assume_role_policy(
+                RoleName=role, PolicyDocument=json.dumps(policy)
+            ),
+            "permissionsBoundary": lambda boundary: (
+                iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=boundary)
+                if boundary
+                else iam.delete_role_permissions_boundary(RoleName=role)
+            ),
+            "maxSessionDuration": lambda seconds: iam.update_role(
+                RoleName=role, MaxSessionDuration=seconds
+            ),
+            "description": lambda text: iam.update_role(RoleName=role, Description=text),
+        }
+        if fixed := differing.keys() - changeable.keys():
             raise self.fixed(found, fixed)
-        self.aws.iam.update_assume_role_policy(
-            RoleName=found.id, PolicyDocument=json.dumps(differing["assumeRolePolicy"])
-        )
+        for key, value in differing.items():
+            changeable[key](value)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -49,19 +65,32 @@ class Role(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for role in self.aws.iam.list_roles()["Roles"]:
-            found = self._found(role["RoleName"])
-            if found.tags.get(STACK_TAG) == self.stack:
-                yield found
+            tags = self._tags(role["RoleName"])
+            if self.is_ours(tags):
+                yield Found(role["RoleName"], {}, {}, tags)
 
     def delete(self, found: Found) -> None:
-        """See Kind."""
+        """See Kind. AWS refuses while the role has policies, by whomever they were added."""
+        for kind in (RolePoliciesExclusive, RolePolicyAttachmentsExclusive):
+            holds = kind(self.aws, self.stack)
+            holds.change(holds.of(found.id), {holds.key: []})
         self.aws.iam.delete_role(RoleName=found.id)
+
+    def _tags(self, name: str) -> Tags:
+        return tags_from(self.aws.iam.list_role_tags(RoleName=name)["Tags"])
 
     def _found(self, name: str) -> Found:
         role: Mapping[str, Any] = self.aws.iam.get_role(RoleName=name)["Role"]
-        tags = tags_from(self.aws.iam.list_role_tags(RoleName=name)["Tags"])
-        properties = {"name": name, "assumeRolePolicy": role["AssumeRolePolicyDocument"]}
-        return Found(name, properties, {"arn": role["Arn"]}, tags)
+        properties = {
+            "name": name,
+            "description": role.get("Description"),
+            "assumeRolePolicy": role["AssumeRolePolicyDocument"],
+            "maxSessionDuration": role.get("MaxSessionDuration"),
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get(
+                "PermissionsBoundaryArn"
+            ),
+        }
+        return Found(name, properties, {"arn": role["Arn"], "name": name}, self._tags(name))
 
 
 class RolePolicy(Kind):
@@ -69,6 +98,7 @@ class RolePolicy(Kind):
 
     type = "aws:iam/rolePolicy:RolePolicy"
     has_tags = False
+    documents = frozenset({"policy"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -76,10 +106,6 @@ class RolePolicy(Kind):
             return self._found(inputs["role"], inputs["name"])
         except self.aws.iam.exceptions.NoSuchEntityException:
             return None
-
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind."""
-        return {**inputs, "policy": json.loads(inputs["policy"])}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -95,18 +121,64 @@ class RolePolicy(Kind):
             PolicyDocument=json.dumps(differing["policy"]),
         )
 
-    def owned(self) -> Iterable[Found]:
-        """Every policy inside a role of the stack: what is no longer granted must go."""
-        for role in Role(self.aws, self.stack).owned():
-            for name in self.aws.iam.list_role_policies(RoleName=role.id)["PolicyNames"]:
-                yield self._found(role.id, name)
-
-    def delete(self, found: Found) -> None:
-        """See Kind."""
-        self.aws.iam.delete_role_policy(
-            RoleName=found.properties["role"], PolicyName=found.properties["name"]
-        )
-
     def _found(self, role: str, name: str) -> Found:
         policy = self.aws.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        return Found(f"{role}:{name}", {"role": role, "name": name, "policy": policy})
+        properties = {"role": role, "name": name, "policy": policy}
+        return Found(f"{role}:{name}", properties, {"name": name})
+
+
+class RolePoliciesExclusive(Kind):
+    """The policies inside a role, and no others: what was put in by hand goes."""
+
+    type = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
+    has_tags = False
+    key = "policyNames"
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        return self.of(inputs["roleName"])
+
+    def of(self, role: str) -> Found:
+        """Return what a role holds."""
+        names = self.aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return Found(role, {"roleName": role, self.key: sorted(names)})
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. In no order."""
+        return {**inputs, self.key: sorted(inputs[self.key])}
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. One that is missing is for its own description to put in."""
+        for name in {*found.properties[self.key]} - {*differing[self.key]}:
+            self.aws.iam.delete_role_policy(RoleName=found.id, PolicyName=name)
+
+
+class RolePolicyAttachmentsExclusive(Kind):
+    """The policies attached to a role, and no others; unlike those inside, it attaches them."""
+
+    type = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+    has_tags = False
+    key = "policyArns"
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        return self.of(inputs["roleName"])
+
+    def of(self, role: str) -> Found:
+        """Return what a role holds."""
+        attached = self.aws.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        return Found(
+            role, {"roleName": role, self.key: sorted(one["PolicyArn"] for one in attached)}
+        )
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. In no order."""
+        return {**inputs, self.key: sorted(inputs[self.key])}
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind."""
+        there, wanted = {*found.properties[self.key]}, {*differing[self.key]}
+        for arn in there - wanted:
+            self.aws.iam.detach_role_policy(RoleName=found.id, PolicyArn=arn)
+        for arn in wanted - there:
+            self.aws.iam.attach_role_policy(RoleName=found.id, PolicyArn=arn)

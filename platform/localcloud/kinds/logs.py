@@ -1,11 +1,11 @@
-"""Log groups. Locally they stay empty: the processes write to files."""
+"""Log groups, and what is counted in them. Locally they stay empty: processes write to files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags
+from localcloud.kinds.base import Found, Inputs, Kind, Tags
 
 
 class LogGroup(Kind):
@@ -21,10 +21,11 @@ class LogGroup(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        self.aws.logs.create_log_group(logGroupName=inputs["name"], tags=tags)
+        key = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
+        self.aws.logs.create_log_group(logGroupName=inputs["name"], tags=tags, **key)
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind."""
+        """See Kind. AWS would take another key; the emulator does not, so it is refused."""
         if fixed := differing.keys() - {"retentionInDays"}:
             raise self.fixed(found, fixed)
         self.aws.logs.put_retention_policy(
@@ -37,10 +38,11 @@ class LogGroup(Kind):
 
     def owned(self) -> Iterable[Found]:
         """See Kind."""
-        for one in self.aws.logs.describe_log_groups()["logGroups"]:
-            found = self._found(one)
-            if found.tags.get(STACK_TAG) == self.stack:
-                yield found
+        for page in self.aws.logs.get_paginator("describe_log_groups").paginate():
+            for one in page["logGroups"]:
+                found = self._found(one)
+                if self.is_ours(found.tags):
+                    yield found
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -49,7 +51,84 @@ class LogGroup(Kind):
     def _found(self, one: Mapping[str, Any]) -> Found:
         # The provider's ARN is without the `:*` that stands for the streams.
         arn = one["arn"].removesuffix(":*")
-        name = one["logGroupName"]
-        properties = {"name": name, "retentionInDays": one.get("retentionInDays")}
+        properties = {
+            "name": one["logGroupName"],
+            "retentionInDays": one.get("retentionInDays"),
+            "kmsKeyId": one.get("kmsKeyId"),
+        }
         tags = self.aws.logs.list_tags_for_resource(resourceArn=arn)["tags"]
-        return Found(name, properties, {"arn": arn}, tags)
+        return Found(one["logGroupName"], properties, {"arn": arn}, tags)
+
+
+class LogMetricFilter(Kind):
+    """What is counted in a log group, by the group's name and its own."""
+
+    type = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
+    has_tags = False
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        filters = self._of(inputs["logGroupName"], filterNamePrefix=inputs["name"])
+        return next((one for one in filters if one.properties["name"] == inputs["name"]), None)
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind."""
+        counted = inputs["metricTransformation"]
+        value = float(counted["defaultValue"])  # a number in AWS, a text in the provider
+        return {
+            **super().wanted(inputs),
+            "metricTransformation": {**counted, "defaultValue": value},
+        }
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self._put(self.wanted(inputs))
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. AWS takes all of it together."""
+        self._put({**found.properties, **differing})
+
+    def owned(self) -> Iterable[Found]:
+        """Every filter of a log group of the stack."""
+        for group in LogGroup(self.aws, self.stack).owned():
+            yield from self._of(group.id)
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.aws.logs.delete_metric_filter(
+            logGroupName=found.properties["logGroupName"], filterName=found.properties["name"]
+        )
+
+    def _put(self, values: Mapping[str, Any]) -> None:
+        counted = values["metricTransformation"]
+        self.aws.logs.put_metric_filter(
+            logGroupName=values["logGroupName"],
+            filterName=values["name"],
+            filterPattern=values["pattern"],
+            metricTransformations=[
+                {
+                    "metricName": counted["name"],
+                    "metricNamespace": counted["namespace"],
+                    "metricValue": counted["value"],
+                    "defaultValue": counted["defaultValue"],
+                }
+            ],
+        )
+
+    def _of(self, group: str, **which: str) -> Iterable[Found]:
+        paginator = self.aws.logs.get_paginator("describe_metric_filters")
+        for page in paginator.paginate(logGroupName=group, **which):
+            for one in page["metricFilters"]:
+                [counted] = one["metricTransformations"]
+                properties = {
+                    "logGroupName": group,
+                    "name": one["filterName"],
+                    "pattern": one["filterPattern"],
+                    "metricTransformation": {
+                        "name": counted["metricName"],
+                        "namespace": counted["metricNamespace"],
+                        "value": counted["metricValue"],
+                        "defaultValue": counted.get("defaultValue"),
+                    },
+                }
+                yield Found(f"{group}:{one['filterName']}", properties)

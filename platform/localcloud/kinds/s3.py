@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
+from localcloud.kinds.base import (
+    EMPTY_TAG,
+    Clients,
+    Found,
+    Inputs,
+    Kind,
+    Tags,
+    from_aws,
+    is_missing,
+    pairs_from,
+    tags_from,
+    to_aws,
+)
+
+# What S3 spells otherwise than the AWS provider does.
+_NAMES = {
+    "id": "ID",
+    "sseAlgorithm": "SSEAlgorithm",
+    "kmsMasterKeyId": "KMSMasterKeyID",
+    "replicaKmsKeyId": "ReplicaKmsKeyID",
+}
 
 
 class Bucket(Kind):
     """A bucket, by its name."""
 
     type = "aws:s3/bucket:Bucket"
+    takes_region = True
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         try:
-            self.aws.s3.head_bucket(Bucket=inputs["bucket"])
+            answer = self.aws.s3.head_bucket(Bucket=inputs["bucket"])
         except ClientError as exc:
-            if exc.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+            if is_missing(exc, "404", "NoSuchBucket"):
                 return None
             raise
+        if answer["BucketRegion"] != self.aws.region:
+            raise self.fixed(Found(inputs["bucket"], {}), ["region"])
         return self._found(inputs["bucket"])
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind."""
+        return {"objectLockEnabled": False, **super().wanted(inputs)}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        region = self.aws.s3.meta.region_name
         self.aws.s3.create_bucket(
             Bucket=inputs["bucket"],
-            CreateBucketConfiguration={"LocationConstraint": region},
+            CreateBucketConfiguration={"LocationConstraint": self.aws.region},
+            ObjectLockEnabledForBucket=inputs.get("objectLockEnabled", False),
         )
         self._put_tags(inputs["bucket"], tags)
 
@@ -41,124 +70,268 @@ class Bucket(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for bucket in self.aws.s3.list_buckets()["Buckets"]:
-            found = self._found(bucket["Name"])
-            if found.tags.get(STACK_TAG) == self.stack:
-                yield found
+            if bucket["BucketRegion"] == self.aws.region:
+                tags = _tags(self.aws, bucket["Name"])
+                if self.is_ours(tags):
+                    yield Found(bucket["Name"], {}, {}, tags)
 
     def delete(self, found: Found) -> None:
-        """See Kind. AWS refuses when there is anything in it."""
+        """See Kind. AWS refuses while there is anything in it, so that is asked for apart."""
+        if found.tags.get(EMPTY_TAG) == "yes":
+            self._empty(found.id)
         self.aws.s3.delete_bucket(Bucket=found.id)
+
+    def _empty(self, bucket: str) -> None:
+        for page in self.aws.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                self.aws.s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
 
     def _found(self, bucket: str) -> Found:
         try:
-            tags = tags_from(self.aws.s3.get_bucket_tagging(Bucket=bucket)["TagSet"])
+            lock = self.aws.s3.get_object_lock_configuration(Bucket=bucket)
+            has_lock = lock["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
         except ClientError as exc:
-            if exc.response["Error"]["Code"] != "NoSuchTagSet":
+            if not is_missing(exc, "ObjectLockConfigurationNotFoundError"):
                 raise
-            tags = {}
-        return Found(bucket, {"bucket": bucket}, {"arn": f"arn:aws:s3:::{bucket}"}, tags)
+            has_lock = False
+        properties = {"bucket": bucket, "objectLockEnabled": has_lock}
+        outputs = {"arn": f"arn:aws:s3:::{bucket}"}
+        return Found(bucket, properties, outputs, _tags(self.aws, bucket))
 
     def _put_tags(self, bucket: str, tags: Tags) -> None:
         self.aws.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": pairs_from(tags)})
 
 
-class BucketVersioning(Kind):
+def regions(aws: Clients, stack: str) -> set[str]:
+    """Where the stack has buckets: unlike all else, they are told of from anywhere."""
+    kind = Bucket(aws, stack)
+    return {
+        bucket["BucketRegion"]
+        for bucket in aws.s3.list_buckets()["Buckets"]
+        if kind.is_ours(_tags(aws, bucket["Name"]))
+    }
+
+
+def _tags(aws: Clients, bucket: str) -> Tags:
+    try:
+        return tags_from(aws.s3.get_bucket_tagging(Bucket=bucket)["TagSet"])
+    except ClientError as exc:
+        if is_missing(exc, "NoSuchTagSet"):
+            return {}
+        raise
+
+
+class _Setting(Kind):
+    """A setting of a bucket, which AWS gives and takes as a whole."""
+
+    has_tags = False
+    takes_region = True
+
+    @abstractmethod
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """Return the setting in the program's form, nothing when it is not set."""
+
+    @abstractmethod
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """Make it so."""
+
+    def find(self, name: str, inputs: Inputs) -> Found:
+        """See Kind."""
+        bucket = inputs["bucket"]
+        return Found(bucket, {"bucket": bucket, **self.get(bucket)})
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind."""
+        setting = {**found.properties, **differing}
+        self.put(setting.pop("bucket"), setting)
+
+
+class _Removable(_Setting):
+    """A setting that a bucket may have none of."""
+
+    goes_with_bucket: ClassVar[bool] = True
+    """Whether it is protected when its bucket is."""
+
+    @abstractmethod
+    def remove(self, bucket: str) -> None:
+        """Take it away."""
+
+    def owned(self) -> Iterable[Found]:
+        """Give the setting of each bucket of the stack that has it."""
+        for bucket in Bucket(self.aws, self.stack).owned():
+            if setting := self.get(bucket.id):
+                tags = bucket.tags if self.goes_with_bucket else {}
+                yield Found(bucket.id, {"bucket": bucket.id, **setting}, tags=tags)
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.remove(found.id)
+
+
+def _unless(code: str, ask: Callable[..., Any], bucket: str) -> Any:  # noqa: ANN401 - AWS's answer
+    """Ask for a setting; nothing when AWS's error has this code, for it is not set then."""
+    try:
+        return ask(Bucket=bucket)
+    except ClientError as exc:
+        if is_missing(exc, code):
+            return {}
+        raise
+
+
+class BucketVersioning(_Setting):
     """Whether a bucket keeps what is overwritten."""
 
     type = "aws:s3/bucketVersioning:BucketVersioning"
-    has_tags = False
 
-    def find(self, name: str, inputs: Inputs) -> Found:
-        """See Kind."""
-        bucket = inputs["bucket"]
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
         status = self.aws.s3.get_bucket_versioning(Bucket=bucket).get("Status", "Disabled")
-        return Found(bucket, {"bucket": bucket, "versioningConfiguration": {"status": status}})
+        return {"versioningConfiguration": {"status": status}}
 
-    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind."""
-        status = differing["versioningConfiguration"]["status"]
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
         self.aws.s3.put_bucket_versioning(
-            Bucket=found.id, VersioningConfiguration={"Status": status}
+            Bucket=bucket, VersioningConfiguration=to_aws(setting["versioningConfiguration"])
         )
 
 
-class BucketLifecycleConfiguration(Kind):
-    """What a bucket removes by itself: so far, the parts of uploads that were never finished."""
+class BucketServerSideEncryptionConfiguration(_Setting):
+    """What objects are encrypted with when they come without a wish of their own."""
 
-    type = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    has_tags = False
+    type = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 
-    def find(self, name: str, inputs: Inputs) -> Found:
-        """See Kind."""
-        bucket = inputs["bucket"]
-        try:
-            rules = self.aws.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-        except ClientError as exc:
-            if exc.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
-                raise
-            return Found(bucket, {"bucket": bucket})
-        declared = [
-            {
-                "id": rule["ID"],
-                "status": rule["Status"],
-                "filter": {"prefix": rule["Filter"].get("Prefix")},
-                "abortIncompleteMultipartUpload": {
-                    "daysAfterInitiation": rule["AbortIncompleteMultipartUpload"][
-                        "DaysAfterInitiation"
-                    ]
-                },
-            }
-            for rule in rules
-        ]
-        return Found(bucket, {"bucket": bucket, "rules": declared})
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        answer = self.aws.s3.get_bucket_encryption(Bucket=bucket)
+        return {"rules": from_aws(answer["ServerSideEncryptionConfiguration"]["Rules"], _NAMES)}
 
-    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind. AWS takes all rules together."""
-        rules = [
-            {
-                "ID": rule["id"],
-                "Status": rule["status"],
-                "Filter": {"Prefix": rule["filter"]["prefix"]},
-                "AbortIncompleteMultipartUpload": {
-                    "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"][
-                        "daysAfterInitiation"
-                    ]
-                },
-            }
-            for rule in differing["rules"]
-        ]
-        self.aws.s3.put_bucket_lifecycle_configuration(
-            Bucket=found.id, LifecycleConfiguration={"Rules": rules}
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_encryption(
+            Bucket=bucket, ServerSideEncryptionConfiguration=to_aws(setting, _NAMES)
         )
 
 
-class BucketPublicAccessBlock(Kind):
+class BucketOwnershipControls(_Setting):
+    """Who owns what others put into a bucket."""
+
+    type = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting. AWS's list has always one rule."""
+        code, ask = "OwnershipControlsNotFoundError", self.aws.s3.get_bucket_ownership_controls
+        controls = _unless(code, ask, bucket).get("OwnershipControls")
+        return {"rule": from_aws(controls["Rules"][0])} if controls else {}
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_ownership_controls(
+            Bucket=bucket, OwnershipControls={"Rules": [to_aws(setting["rule"])]}
+        )
+
+
+class BucketPublicAccessBlock(_Setting):
     """The four ways of being public, refused."""
 
     type = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    has_tags = False
 
-    def find(self, name: str, inputs: Inputs) -> Found:
-        """See Kind."""
-        bucket = inputs["bucket"]
-        try:
-            answer = self.aws.s3.get_public_access_block(Bucket=bucket)
-        except ClientError as exc:
-            if exc.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
-                raise
-            return Found(bucket, {"bucket": bucket})
-        block = {_lower_first(k): v for k, v in answer["PublicAccessBlockConfiguration"].items()}
-        return Found(bucket, {"bucket": bucket, **block})
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        code, ask = "NoSuchPublicAccessBlockConfiguration", self.aws.s3.get_public_access_block
+        block: Mapping[str, Any] = from_aws(
+            _unless(code, ask, bucket).get("PublicAccessBlockConfiguration", {})
+        )
+        return block
 
-    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
-        """See Kind. AWS takes the four together."""
-        block = {**found.properties, **differing}
-        del block["bucket"]
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
         self.aws.s3.put_public_access_block(
-            Bucket=found.id,
-            PublicAccessBlockConfiguration={k[0].upper() + k[1:]: v for k, v in block.items()},
+            Bucket=bucket, PublicAccessBlockConfiguration=to_aws(setting)
         )
 
 
-def _lower_first(name: str) -> str:
-    return name[0].lower() + name[1:]
+class BucketObjectLockConfiguration(_Setting):
+    """For how long a version cannot be deleted. AWS takes no lock back, only its length."""
+
+    type = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        answer = self.aws.s3.get_object_lock_configuration(Bucket=bucket)
+        rule = answer["ObjectLockConfiguration"].get("Rule")
+        return {"rule": from_aws(rule)} if rule else {}
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_object_lock_configuration(
+            Bucket=bucket,
+            ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", **to_aws(setting)},
+        )
+
+
+class BucketPolicy(_Removable):
+    """Who may do what with a bucket, whatever their own policies say."""
+
+    type = "aws:s3/bucketPolicy:BucketPolicy"
+    documents = frozenset({"policy"})
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        answer = _unless("NoSuchBucketPolicy", self.aws.s3.get_bucket_policy, bucket)
+        return {"policy": json.loads(answer["Policy"])} if answer else {}
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(setting["policy"]))
+
+    def remove(self, bucket: str) -> None:
+        """See _Removable."""
+        self.aws.s3.delete_bucket_policy(Bucket=bucket)
+
+
+class BucketLifecycleConfiguration(_Removable):
+    """What a bucket removes by itself."""
+
+    type = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        ask = self.aws.s3.get_bucket_lifecycle_configuration
+        rules = _unless("NoSuchLifecycleConfiguration", ask, bucket).get("Rules")
+        return {"rules": from_aws(rules, _NAMES)} if rules else {}
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration=to_aws(setting, _NAMES)
+        )
+
+    def remove(self, bucket: str) -> None:
+        """See _Removable."""
+        self.aws.s3.delete_bucket_lifecycle(Bucket=bucket)
+
+
+class BucketReplicationConfig(_Removable):
+    """Where a bucket's objects are copied to."""
+
+    type = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+    goes_with_bucket = False  # only the copies end
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        ask = self.aws.s3.get_bucket_replication
+        answer = _unless("ReplicationConfigurationNotFoundError", ask, bucket)
+        replication: Mapping[str, Any] = from_aws(
+            answer.get("ReplicationConfiguration", {}), _NAMES
+        )
+        return replication
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_replication(
+            Bucket=bucket, ReplicationConfiguration=to_aws(setting, _NAMES)
+        )
+
+    def remove(self, bucket: str) -> None:
+        """See _Removable."""
+        self.aws.s3.delete_bucket_replication(Bucket=bucket)

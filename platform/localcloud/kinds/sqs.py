@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import STACK_TAG, Found, Inputs, Kind, Tags
+from localcloud.kinds.base import Found, Inputs, Kind, Tags
 
 _ATTRIBUTES = {
     "visibilityTimeoutSeconds": "VisibilityTimeout",
     "messageRetentionSeconds": "MessageRetentionPeriod",
     "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
     "redrivePolicy": "RedrivePolicy",
-    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
 }
+# Numbers and policies come as text, names as they are.
+_NAMES = ("KmsMasterKeyId",)
 
 
 class Queue(Kind):
     """A queue, by its name."""
 
     type = "aws:sqs/queue:Queue"
+    documents = frozenset({"redrivePolicy"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -30,18 +35,13 @@ class Queue(Kind):
             return None
         return self._found(url)
 
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind."""
-        values = super().wanted(inputs)
-        return {k: json.loads(v) if k == "redrivePolicy" else v for k, v in values.items()}
-
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
         self.aws.sqs.create_queue(QueueName=inputs["name"], tags=tags)
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        attributes = {_ATTRIBUTES[key]: json.dumps(value) for key, value in differing.items()}
+        attributes = {_ATTRIBUTES[key]: _text(value) for key, value in differing.items()}
         self.aws.sqs.set_queue_attributes(QueueUrl=found.id, Attributes=attributes)
 
     def tag(self, found: Found, tags: Tags) -> None:
@@ -51,9 +51,9 @@ class Queue(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for url in self.aws.sqs.list_queues().get("QueueUrls", ()):
-            found = self._found(url)
-            if found.tags.get(STACK_TAG) == self.stack:
-                yield found
+            tags = self._tags(url)
+            if self.is_ours(tags):
+                yield Found(url, {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -62,38 +62,70 @@ class Queue(Kind):
     def _found(self, url: str) -> Found:
         answer = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
         attributes: Mapping[str, str] = answer["Attributes"]
-        # Numbers, booleans and policies all come as text.
         properties = {
-            key: json.loads(attributes[attribute])
+            key: attributes[attribute] if attribute in _NAMES else json.loads(attributes[attribute])
             for key, attribute in _ATTRIBUTES.items()
-            if attribute in attributes
+            if attributes.get(attribute)
         }
         properties["name"] = url.rpartition("/")[2]
-        tags = self.aws.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
-        return Found(url, properties, {"arn": attributes["QueueArn"], "url": url}, tags)
+        outputs = {"arn": attributes["QueueArn"], "url": url, "name": properties["name"]}
+        return Found(url, properties, outputs, self._tags(url))
+
+    def _tags(self, url: str) -> Tags:
+        tags: Tags = self.aws.sqs.list_queue_tags(QueueUrl=url).get("Tags", {})
+        return tags
 
 
-class RedriveAllowPolicy(Kind):
-    """The queues that a dead-letter queue stands behind."""
+class _Policy(Kind):
+    """One of the policies that a queue has as an attribute."""
 
-    type = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
     has_tags = False
+    attribute: ClassVar[str]
+    key: ClassVar[str]
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
-        url = inputs["queueUrl"]
-        answer = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        attributes: Mapping[str, str] = answer["Attributes"]
-        policy = json.loads(attributes.get("RedriveAllowPolicy", "{}"))
-        return Found(url, {"queueUrl": url, "redriveAllowPolicy": policy})
-
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind."""
-        return {**inputs, "redriveAllowPolicy": json.loads(inputs["redriveAllowPolicy"])}
+        return self._found(inputs["queueUrl"])
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        policy = json.dumps(differing["redriveAllowPolicy"])
-        self.aws.sqs.set_queue_attributes(
-            QueueUrl=found.id, Attributes={"RedriveAllowPolicy": policy}
-        )
+        self._set(found.id, json.dumps(differing[self.key]))
+
+    def owned(self) -> Iterable[Found]:
+        """Give the policy of each queue of the stack that has one."""
+        for queue in Queue(self.aws, self.stack).owned():
+            found = self._found(queue.id)
+            if self.key in found.properties:
+                yield replace(found, tags=queue.tags)
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self._set(found.id, "")
+
+    def _found(self, url: str) -> Found:
+        answer = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[self.attribute])
+        policy = answer.get("Attributes", {}).get(self.attribute)
+        return Found(url, {"queueUrl": url, **({self.key: json.loads(policy)} if policy else {})})
+
+    def _set(self, url: str, policy: str) -> None:
+        self.aws.sqs.set_queue_attributes(QueueUrl=url, Attributes={self.attribute: policy})
+
+
+class QueuePolicy(_Policy):
+    """Who may do what with a queue, whatever their own policies say."""
+
+    type = "aws:sqs/queuePolicy:QueuePolicy"
+    documents = frozenset({"policy"})
+    attribute, key = "Policy", "policy"
+
+
+class RedriveAllowPolicy(_Policy):
+    """The queues that a dead-letter queue stands behind."""
+
+    type = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
+    documents = frozenset({"redriveAllowPolicy"})
+    attribute, key = "RedriveAllowPolicy", "redriveAllowPolicy"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - an attribute of any type
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,96 @@
+"""Certificates, and the wait for one to be issued. The emulator issues at once, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
+
+_ISSUED = "certificate_validated"
+
+
+class Certificate(Kind):
+    """A certificate. AWS gives it no name, so it is found by its tags."""
+
+    type = "aws:acm/certificate:Certificate"
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return next((one for one in self.owned() if one.tags.get(NAME_TAG) == name), None)
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.acm.request_certificate(
+            DomainName=inputs["domainName"],
+            ValidationMethod=inputs["validationMethod"],
+            Tags=pairs_from(tags),
+        )
+
+    def tag(self, found: Found, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.acm.add_tags_to_certificate(CertificateArn=found.id, Tags=pairs_from(tags))
+
+    def owned(self) -> Iterable[Found]:
+        """See Kind."""
+        for page in self.aws.acm.get_paginator("list_certificates").paginate():
+            for one in page["CertificateSummaryList"]:
+                arn = one["CertificateArn"]
+                answer = self.aws.acm.list_tags_for_certificate(CertificateArn=arn)
+                tags = tags_from(answer["Tags"])
+                if self.is_ours(tags):
+                    yield self._found(arn, tags)
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.aws.acm.delete_certificate(CertificateArn=found.id)
+
+    def _found(self, arn: str, tags: Tags) -> Found:
+        one = self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+        proofs = one["DomainValidationOptions"]
+        properties = {
+            "domainName": one["DomainName"],
+            "validationMethod": proofs[0]["ValidationMethod"],
+        }
+        options = [
+            {
+                "domainName": proof["DomainName"],
+                "resourceRecordName": proof["ResourceRecord"]["Name"],
+                "resourceRecordType": proof["ResourceRecord"]["Type"],
+                "resourceRecordValue": proof["ResourceRecord"]["Value"],
+            }
+            for proof in proofs
+        ]
+        return Found(arn, properties, {"arn": arn, "domainValidationOptions": options}, tags)
+
+
+class CertificateValidation(Kind):
+    """That a certificate is issued, by the records that prove whose the name is."""
+
+    type = "aws:acm/certificateValidation:CertificateValidation"
+    has_tags = False
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        arn = inputs["certificateArn"]
+        one = self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+        if one["Status"] != "ISSUED":
+            return None
+        proofs = one["DomainValidationOptions"]
+        properties = {
+            "certificateArn": arn,
+            "validationRecordFqdns": sorted(
+                proof["ResourceRecord"]["Name"].rstrip(".") for proof in proofs
+            ),
+        }
+        return Found(arn, properties, {"certificateArn": arn})
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind."""
+        names = sorted(name.rstrip(".") for name in inputs["validationRecordFqdns"])
+        return {**super().wanted(inputs), "validationRecordFqdns": names}
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        waiter = self.aws.acm.get_waiter(_ISSUED)
+        waiter.wait(CertificateArn=inputs["certificateArn"])

@@ -1,0 +1,126 @@
+"""Rules over what AWS tells about itself, and who is told then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
+
+
+class EventRule(Kind):
+    """A rule on the default bus, by its name."""
+
+    type = "aws:cloudwatch/eventRule:EventRule"
+    documents = frozenset({"eventPattern"})
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        try:
+            one = self.aws.events.describe_rule(Name=inputs["name"])
+        except self.aws.events.exceptions.ResourceNotFoundException:
+            return None
+        return self._found(one)
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.events.put_rule(**_rule(self.wanted(inputs)), Tags=pairs_from(tags))
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. AWS takes all of it together."""
+        self.aws.events.put_rule(**_rule({**found.properties, **differing}))
+
+    def tag(self, found: Found, tags: Tags) -> None:
+        """See Kind."""
+        self.aws.events.tag_resource(ResourceARN=found.outputs["arn"], Tags=pairs_from(tags))
+
+    def owned(self) -> Iterable[Found]:
+        """See Kind."""
+        for page in self.aws.events.get_paginator("list_rules").paginate():
+            for one in page["Rules"]:
+                tags = self._tags(one["Arn"])
+                if self.is_ours(tags):
+                    yield Found(one["Name"], {}, {}, tags)
+
+    def delete(self, found: Found) -> None:
+        """See Kind. Its targets went before it."""
+        self.aws.events.delete_rule(Name=found.id)
+
+    def _found(self, one: Mapping[str, Any]) -> Found:
+        name, arn = one["Name"], one["Arn"]
+        properties = {
+            "name": name,
+            "description": one.get("Description"),
+            "eventPattern": json.loads(one.get("EventPattern", "{}")),
+        }
+        return Found(name, properties, {"arn": arn}, self._tags(arn))
+
+    def _tags(self, arn: str) -> Tags:
+        return tags_from(self.aws.events.list_tags_for_resource(ResourceARN=arn)["Tags"])
+
+
+class EventTarget(Kind):
+    """Who is told by a rule, and in which words."""
+
+    type = "aws:cloudwatch/eventTarget:EventTarget"
+    has_tags = False
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        targets = (
+            one for one in self._of(inputs["rule"]) if one.properties["arn"] == inputs["arn"]
+        )
+        return next(targets, None)
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        # A rule has one target for each address; the last part of it is an id that says which.
+        self._put(inputs["arn"].rpartition(":")[2], inputs)
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind. AWS takes all of it together."""
+        self._put(found.id.rpartition("/")[2], {**found.properties, **differing})
+
+    def owned(self) -> Iterable[Found]:
+        """Every target of a rule of the stack."""
+        for rule in EventRule(self.aws, self.stack).owned():
+            yield from self._of(rule.id)
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        target = found.id.rpartition("/")[2]
+        self.aws.events.remove_targets(Rule=found.properties["rule"], Ids=[target])
+
+    def _put(self, target: str, values: Mapping[str, Any]) -> None:
+        words = values["inputTransformer"]
+        given = {
+            "Id": target,
+            "Arn": values["arn"],
+            "InputTransformer": {
+                "InputPathsMap": words["inputPaths"],
+                "InputTemplate": words["inputTemplate"],
+            },
+        }
+        self.aws.events.put_targets(Rule=values["rule"], Targets=[given])
+
+    def _of(self, rule: str) -> Iterable[Found]:
+        for one in self.aws.events.list_targets_by_rule(Rule=rule)["Targets"]:
+            words = one.get("InputTransformer", {})
+            properties = {
+                "rule": rule,
+                "arn": one["Arn"],
+                "inputTransformer": {
+                    "inputPaths": words.get("InputPathsMap"),
+                    "inputTemplate": words.get("InputTemplate"),
+                },
+            }
+            yield Found(f"{rule}/{one['Id']}", properties)
+
+
+def _rule(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Name": values["name"],
+        "Description": values["description"],
+        "EventPattern": json.dumps(values["eventPattern"]),
+    }
