@@ -99,10 +99,6 @@ class Budget(Kind):
             "limitAmount": _amount(one["BudgetLimit"]["Amount"]),
             "limitUnit": one["BudgetLimit"]["Unit"],
             "timeUnit": one["TimeUnit"],
-            "costFilters": [
-                {"name": key, "values": values}
-                for key, values in one.get("CostFilters", {}).items()
-            ],
             "notifications": _ordered(self._notifications(name)),
         }
         return Found(name, properties, {"arn": self._arn(name)}, self._tags(name))
@@ -125,7 +121,6 @@ def _budget(values: Mapping[str, Any]) -> dict[str, Any]:
         "BudgetType": values["budgetType"],
         "BudgetLimit": {"Amount": str(values["limitAmount"]), "Unit": values["limitUnit"]},
         "TimeUnit": values["timeUnit"],
-        "CostFilters": {one["name"]: one["values"] for one in values["costFilters"]},
     }
 
 
