@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format matrix bench browser screenshot diagram cost locks clean
+.PHONY: help install up test check format matrix scan bench browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,14 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 	@.venv-localcloud/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/localcloud.txt
 	@touch $@
 
+# Its own virtualenv too: checkov pins boto3 and much else.
+.venv-scan/.packages: locks/scan.txt
+	@$(PYTHON) retainwise/preflight.py
+	@echo "installing the policy scan into .venv-scan"
+	@$(PYTHON) -m venv --clear .venv-scan
+	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/scan.txt
+	@touch $@
+
 up: install ## run the whole product on this machine (PORT=8123 make up: elsewhere)
 	@exec $(BIN)/retainwise up --port $(PORT)
 
@@ -45,11 +53,15 @@ format: install ## put the code into the common form
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-test: check browser ## everything CI asks for
+test: check browser scan ## everything CI asks for
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 matrix: install ## kill everything at five points of a job
 	@$(BIN)/python -m pytest -m 'matrix or not matrix' tests/e2e/test_endings.py
+
+# Under the guard of the tests, which refuses every connection off this machine.
+scan: install .venv-scan/.packages ## checkov judges what the stacks declare
+	@PYTHONPATH=tests/support/loopback $(BIN)/python -m operations.scan
 
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py
@@ -73,7 +85,7 @@ locks: install ## make the locks again from pyproject.toml
 	@$(LOCK) pyproject.toml --all-extras -o locks/development.txt
 	@for extra in web worker operations; do \
 		$(LOCK) pyproject.toml --extra $$extra -c locks/development.txt -o locks/$$extra.txt; done
-	@$(LOCK) locks/localcloud.in -o locks/localcloud.txt
+	@for own in localcloud scan; do $(LOCK) locks/$$own.in -o locks/$$own.txt; done
 
 clean: ## remove what install and up made, with the local predictions and files
-	rm -rf .venv .venv-localcloud .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-localcloud .venv-scan .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

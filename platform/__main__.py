@@ -23,6 +23,7 @@ from infra.settings import read_settings
 from infra.sign_in import SessionSecret
 from infra.storage import Storage
 from infra.tags import tag_everything
+from infra.trails import Trails
 
 PORT = 8000  # on which the web service listens
 WORKER_READY = "/tmp/worker-ready"  # noqa: S108 - in the task, there while it can take jobs
@@ -48,6 +49,16 @@ edge = secret = None
 if settings.edge is not None:
     edge = Edge(name, settings.edge, settings.data, account=account, network=network, port=PORT)
     secret = SessionSecret(name, key.arn)
+    Trails(
+        name,
+        account,
+        logs=edge.logs,
+        vpc_id=network.vpc.id,
+        buckets=[("uploads", storage.uploads), ("results", storage.results)],
+        acl_arn=edge.firewall.arn,
+        key_arn=key.arn,
+        log_days=settings.operations.log_days,
+    )
 
 # Who is told when something is wrong.
 watched = Watched.of(name, settings, queues, edge)

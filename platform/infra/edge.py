@@ -18,6 +18,7 @@ from infra.network import ANYWHERE, HTTPS, Network
 from infra.settings import DataSettings, EdgeSettings
 from infra.sign_in import SignIn
 from infra.storage import PrivateBucket
+from infra.trails import may_write
 
 _ONLY_TLS_1_3 = "ELBSecurityPolicy-TLS13-1-3-2021-06"
 _LOG_DAYS = 90
@@ -70,7 +71,7 @@ class Edge(pulumi.ComponentResource):
         self._inside = pulumi.ResourceOptions(parent=self)
         self.group = self._security_group(network)
         self.sign_in = SignIn(name, settings.host, account, protect=data.protect, opts=self._inside)
-        logs = self._log_bucket(account)
+        logs = self.logs = self._log_bucket(account)
         self.load_balancer = aws.lb.LoadBalancer(
             name,
             name=name,
@@ -106,7 +107,7 @@ class Edge(pulumi.ComponentResource):
         self.arn = self._target.arn
         self.listeners = self._listen()
         self._name_it()
-        Firewall(name, settings, self.load_balancer.arn, opts=self._inside)
+        self.firewall = Firewall(name, settings, self.load_balancer.arn, opts=self._inside)
         self.environment: dict[str, pulumi.Input[str]] = {
             "IDENTITY_PROVIDER": "load-balancer",
             "SIGN_IN_LOAD_BALANCER": self.load_balancer.arn,
@@ -164,7 +165,8 @@ class Edge(pulumi.ComponentResource):
                             )
                         }
                     },
-                }
+                },
+                *may_write(f"arn:aws:s3:::{name}", account),
             ],
             opts=self._inside,
         )

@@ -57,6 +57,7 @@ class Firewall(pulumi.ComponentResource):
             web_acl_arn=acl.arn,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.arn = acl.arn
         self.register_outputs({"arn": acl.arn})
 
 

@@ -10,9 +10,9 @@ import asyncio
 import contextvars
 import json
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -25,6 +25,7 @@ from pulumi.runtime.proto import resource_pb2
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 Value: TypeAlias = Any  # whatever JSON can hold
+References: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Declared:
     protect: bool
     delete_before_replace: bool = False
     ignore_changes: tuple[str, ...] = ()
+    references: References = field(default_factory=dict)
+    """For each input, the resources that its value comes from, by type and name."""
 
 
 class Provider(Protocol):
@@ -121,7 +124,7 @@ def _execute(main: Path) -> None:
 
 
 class _Monitor(mocks.MockMonitor):
-    """Pulumi's double, which says everything about a resource except how it is guarded."""
+    """Pulumi's double, which says of a resource neither how it is guarded nor what it refers to."""
 
     def __init__(self, adapter: _Adapter) -> None:
         super().__init__(adapter)
@@ -130,10 +133,15 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResource(  # noqa: N802 - the name of the call
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
-        self._adapter.guards[request.type, request.name] = (
+        self._adapter.declared[request.type, request.name] = (
             request.protect,
             request.deleteBeforeReplace,
             tuple(request.ignoreChanges),
+            {
+                key: sorted(map(_type_and_name, dependencies.urns))
+                for key, dependencies in request.propertyDependencies.items()
+                if dependencies.urns
+            },
         )
         with _event_loop():
             answer: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # so it is upstream
@@ -162,19 +170,25 @@ def _event_loop() -> Iterator[None]:
 class _Adapter(mocks.Mocks):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self.guards: dict[tuple[str, str], tuple[bool, bool, tuple[str, ...]]] = {}
+        self.declared: dict[tuple[str, str], tuple[bool, bool, tuple[str, ...], References]] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:
             return "", {}
-        guards = self.guards[args.typ, args.name]
+        rest = self.declared[args.typ, args.name]
         resource_id, outputs = self._provider.resource(
-            Declared(args.typ, args.name, _whole(args.inputs), *guards)
+            Declared(args.typ, args.name, _whole(args.inputs), *rest)
         )
         return resource_id, {**args.inputs, **outputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         return dict(self._provider.invoke(args.token)), []
+
+
+def _type_and_name(urn: str) -> tuple[str, str]:
+    """Read `urn:pulumi:stack::project::parent's type$type::name`."""
+    _, _, types, name = urn.split("::", 3)
+    return types.rpartition("$")[2], name
 
 
 def _whole(value: Value) -> Value:

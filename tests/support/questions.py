@@ -603,7 +603,8 @@ def every_name_starts_with_the_stacks(graph: Graph) -> Iterator[str]:
     for one in graph.resources:
         name = one.inputs.get("name") or one.inputs.get("bucket") or one.name
         is_ours = str(name).startswith(
-            (f"{graph.stack}-retainwise", f"alias/{graph.stack}-retainwise")
+            # The firewall's logs go nowhere else.
+            tuple(f"{before}{graph.stack}-retainwise" for before in ("", "alias/", "aws-waf-logs-"))
         )
         inside = kind_of(one) in {"RolePolicy", "Record", "Certificate"}
         if not is_ours and not inside:
