@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.account import current_account
 from app.answers import MatchesRequest
-from app.column_matches import wrong_with
+from app.column_matches import differing, wrong_with
 from app.problems import Problem
 from app.services import services
 from app.submission import send
@@ -107,7 +107,7 @@ def match_columns(body: bytes) -> None:
         raise Problem("bad-matches", f"{where}{wrong['msg']}.") from None
     for error in wrong_with(matches, services().schema).values():
         raise Problem("bad-matches", error)
-    services().store.remember_column_matches(current_account(), matches)
+    services().store.remember_column_matches(current_account(), differing(matches))
 
 
 def result_name(upload_name: str) -> str:

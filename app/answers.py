@@ -44,6 +44,9 @@ class FileAnswer(BaseModel):
     matches: dict[str, str] | None = Field(
         description="Column of the model → the file's name for it, where they differ."
     )
+    nearest: dict[str, str] | None = Field(
+        description="Optional column that is not there → the file's name most like it."
+    )
 
     @classmethod
     def of(cls, file: InputFile) -> FileAnswer:
@@ -57,6 +60,7 @@ class FileAnswer(BaseModel):
             encoding=facts.encoding if facts else None,
             delimiter=facts.delimiter if facts else None,
             matches=facts.matches if facts else None,
+            nearest=facts.nearest if facts else None,
         )
 
 
@@ -161,7 +165,10 @@ class ColumnAnswer(BaseModel):
 
     name: str
     kind: Literal["id", "numeric", "categorical"]
-    categories: tuple[str, ...] = Field(description="What a cell may hold; categorical only.")
+    categories: tuple[str, ...] = Field(
+        description="The values that the model knows, in any capitals; another one counts as "
+        "empty, and is told in the summary's `new_values`. Categorical only."
+    )
     needed: bool = Field(description="Without it a file is refused.")
 
 

@@ -67,7 +67,7 @@ class Body:
         try:
             chunk = self._stream.read(_CHUNK_BYTES)
         except (OSError, ValueError, ParseException, ClientDisconnected) as exc:
-            # The connection broke, was silent for too long, or its chunks make no sense.
+            # The connection broke, was silent or slow for too long, or its chunks make no sense.
             self._is_broken = True
             raise self._incomplete from exc
         self._received += len(chunk)

@@ -55,6 +55,11 @@ class Matching:
         return {choice.column: choice.chosen for choice in self.choices if choice.chosen}
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """Which columns that a file needs have nothing chosen for them."""
+        return tuple(c.column for c in self.choices if c.is_needed and not c.chosen)
+
+    @property
     def is_good(self) -> bool:
         """Whether it may be remembered: something is chosen and nothing is wrong."""
         return bool(self.matches) and not any(choice.error for choice in self.choices)
@@ -81,7 +86,8 @@ def offered(
 ) -> Matching | None:
     """Make the form for a refused file; None when its header has nothing to choose from.
 
-    What is much like a missing column is chosen already, each name once.
+    What is much like a missing column is chosen already, each name once. A header in which no name
+    is known or like one is another kind of line, or of file: nobody matches all columns of it.
     """
     names = _unused(error, schema, remembered)
     if not names:
@@ -92,11 +98,21 @@ def offered(
         free = [name for name in names if name not in proposed.values()]
         alike = most_alike([schema.id_column], free).get(schema.id_column)
         proposed = {schema.id_column: alike, **proposed}
-    choices = (
+    choices = tuple(
         Choice(column, column != schema.id_column, name if name in names else None)
         for column, name in proposed.items()
     )
-    return Matching(names, tuple(choices))
+    known = {*schema.known_columns, *remembered.values()}
+    is_any_alike = any(choice.chosen for choice in choices)
+    return Matching(names, choices) if is_any_alike or known.intersection(error.header) else None
+
+
+def offered_id(name: str, schema: CustomerSchema, remembered: Mapping[str, str]) -> Matching | None:
+    """Make the form for a file without the id column; None when `name` may not stand for it."""
+    used = {*schema.known_columns, *remembered.values()}
+    if schema.id_column is None or name in used or len(name) > LONGEST_HEADER:
+        return None
+    return Matching((name,), (Choice(schema.id_column, is_needed=False, chosen=name),))
 
 
 def chosen(form: Mapping[str, str], schema: CustomerSchema) -> Matching:
@@ -126,6 +142,11 @@ def chosen(form: Mapping[str, str], schema: CustomerSchema) -> Matching:
         for column in placed
     )
     return Matching(tuple(names), tuple(choices))
+
+
+def differing(matches: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the columns that are called by their own name: there is nothing to remember."""
+    return {column: name for column, name in matches.items() if column != name}
 
 
 def merged(remembered: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:

@@ -165,15 +165,26 @@ def submit(
             click.echo(f"result: {target}")
     if answer.error:
         _end(f"the prediction FAILED.\n{explain(answer.error)}", 1)
+    if answer.rows and answer.rows == answer.rows_failed:
+        _end("no row could be scored: the column error of the result says why.", 1)
 
 
 def _say_summary(answer: Answer) -> None:
-    click.echo(f"{answer.rows or 0:,} customers scored by {answer.model}")
-    click.echo(f"without a score: {answer.rows_failed or 0:,}")
+    from predictions.refusals import new_values
+
+    rows_failed = answer.rows_failed or 0
+    click.echo(f"{(answer.rows or 0) - rows_failed:,} customers scored by {answer.model}")
+    click.echo(f"without a score: {rows_failed:,}")
     if answer.summary:
-        click.echo(f"expected to leave: {answer.summary.expected_churners:,.0f}")
+        summary = answer.summary
+        click.echo(
+            f"expected to leave, by the sum of probabilities: {summary.expected_churners:,.0f}"
+        )
+        click.echo(f"predicted to leave, one by one: {summary.predicted_churners:,}")
         if answer.summary.revenue_at_risk is not None:
             click.echo(f"revenue at risk: {answer.summary.revenue_at_risk:,.2f}")
+        for new in answer.summary.new_values:
+            click.echo(f"warning: {new_values(new)}", err=True)
 
 
 @contextmanager

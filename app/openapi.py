@@ -39,6 +39,8 @@ _ANSWERS = (
     HealthAnswer,
     ReadinessAnswer,
 )
+_ANYWHERE = ("bad-request", "untrusted-host")
+"""What any call may be refused for: the name of the host that it asks for."""
 _ID = TypeAdapter(PredictionId).json_schema()
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": USUAL_PAGE}
 _BINARY = {"type": "string", "format": "binary"}
@@ -193,7 +195,7 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "getHealth",
                 "Whether the process answers",
-                {"200": _answer("It does.", HealthAnswer)},
+                {"200": _answer("It does.", HealthAnswer), **_problem(400, *_ANYWHERE)},
                 security=_FOR_ANYBODY,
             )
         },
@@ -204,6 +206,7 @@ def _paths() -> dict[str, Any]:
                 {
                     "200": _answer("It can.", ReadinessAnswer),
                     "503": _answer("It cannot; `dependencies` says why.", ReadinessAnswer),
+                    **_problem(400, *_ANYWHERE),
                 },
                 security=_FOR_ANYBODY,
             )
@@ -227,16 +230,19 @@ def _ref(model: type[BaseModel]) -> dict[str, Any]:
 
 def _problems(*statuses: int) -> dict[str, Any]:
     """Describe refusals by status, with the codes that each may carry; any call may fail."""
-    return {
-        str(status): {
-            "description": "; ".join(
-                f"`{code}`: {title}" for code, (of, title) in PROBLEMS.items() if of == status
-            ),
-            "content": {"application/problem+json": {"schema": _ref(ProblemAnswer)}},
-        }
-        | _headers_of(status)
-        for status in (*statuses, 429, 500, 503)
+    described = _problem(400, *_ANYWHERE)
+    for status in (*statuses, 429, 500, 503):
+        described |= _problem(status, *(c for c, (of, _) in PROBLEMS.items() if of == status))
+    return described
+
+
+def _problem(status: int, *codes: str) -> dict[str, Any]:
+    """Describe the refusals of one status."""
+    answer = {
+        "description": "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in codes),
+        "content": {"application/problem+json": {"schema": _ref(ProblemAnswer)}},
     }
+    return {str(status): answer | _headers_of(status)}
 
 
 def _headers_of(status: int) -> dict[str, Any]:

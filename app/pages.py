@@ -6,7 +6,9 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app import actions, live
-from predictions.record import UNFINISHED, Status
+from app.column_matches import offered_id
+from app.services import services
+from predictions.record import UNFINISHED, Prediction, Status
 
 bp = Blueprint("pages", __name__)
 
@@ -37,13 +39,28 @@ def show(prediction_id: str) -> ResponseReturnValue:
     """One prediction: the answer first, or how far it is, or what went wrong."""
     prediction = actions.owned(prediction_id)
     is_completed = prediction.status is Status.COMPLETED
+    summary_file = actions.summary_of(prediction) if is_completed else None
     return render_template(
         "prediction.html",
         prediction=prediction,
-        summary_file=actions.summary_of(prediction) if is_completed else None,
+        summary_file=summary_file,
+        numbered=_numbered(prediction) if summary_file and summary_file.ids_are_row_numbers else {},
         shape=live.shape_of((prediction,)),
         is_live=prediction.status in UNFINISHED,
     )
+
+
+def _numbered(prediction: Prediction) -> dict[str, object]:
+    """Say which column with the customers' ids a file lacks, and what it may call it."""
+    schema, facts = services().schema, prediction.input.facts
+    name = facts.nearest.get(schema.id_column or "") if facts else None
+    remembered = services().store.column_matches(prediction.account) if name else {}
+    return {
+        "column": schema.id_column,
+        "name": name,
+        "is_remembered": name is not None and remembered.get(schema.id_column or "") == name,
+        "matching": offered_id(name, schema, remembered) if name else None,
+    }
 
 
 @bp.get("/predictions/<prediction_id>/result.csv")

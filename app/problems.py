@@ -45,6 +45,7 @@ PROBLEMS = {
     "not-utf-8": (422, "The file has characters that cannot be read"),
     "duplicate-columns": (422, "Columns have the same name"),
     "missing-columns": (422, "Columns are missing"),
+    "header-not-first": (422, "The header is not the first line"),
     "too-many-columns": (422, "The file has too many columns"),
     "too-many-rows": (422, "The file has too many rows"),
     "row-too-long": (422, "A row is too long"),

@@ -14,6 +14,8 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from structlog.contextvars import clear_contextvars
 
@@ -24,6 +26,9 @@ IS_STOPPING = "retainwise.is_stopping"
 
 LONGEST_SILENCE_S = 30
 """A client that sends nothing, or takes nothing, for longer holds a thread for nothing."""
+SLOWEST_BYTES_PER_S = 16 * 1024
+"""One that sends less than this for each second that it is waited for, beyond the silence that is
+allowed, does so too. The largest upload may take nine hours."""
 
 LONGEST_HEADER_BYTES = 16 * 1024
 """As the load balancer has it: its cookie and its word on a person can pass gunicorn's 8 kB."""
@@ -48,10 +53,45 @@ class _ToRootLogger(Logger):
 
     def exception(self, msg: str, *args: object, **kwargs: object) -> None:
         """Log an error with its trace, but a client's silence, which is none of ours, without."""
-        if isinstance(sys.exception(), BlockingIOError):
-            self.info("A client was silent for too long.")
+        # The kernel ends a wait with the one, Python and `_Unreader` with the other.
+        if isinstance(sys.exception(), (BlockingIOError, TimeoutError)):
+            self.info("A client was silent or slow for too long.")
         else:
             super().exception(msg, *args, **kwargs)
+
+
+class _Unreader(SocketUnreader):
+    """Reads a connection, and waits for a request's bytes no longer than they are worth."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self.begin_request()
+
+    def begin_request(self) -> None:
+        """Forget how long the request before was waited for."""
+        self._waited_s = 0.0
+        self._received_bytes = 0
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Read what is there, or wait for it. Raises OSError when that takes too long."""
+        # Only the waiting counts: while the service works or is stuck, no client is slow.
+        allowed_s = LONGEST_SILENCE_S + self._received_bytes / SLOWEST_BYTES_PER_S
+        left_s = min(LONGEST_SILENCE_S, allowed_s - self._waited_s)
+        if left_s <= 0:
+            raise TimeoutError
+        # Kept by the kernel: gunicorn makes the socket block anew, and would end Python's timeouts.
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _time_limit(left_s))
+        began = time.monotonic()
+        data: bytes = super().chunk(size_hint)
+        self._waited_s += time.monotonic() - began
+        self._received_bytes += len(data)
+        return data
+
+
+def _time_limit(limit_s: float) -> bytes:
+    """Write a time as the kernel takes it; none at all would be no limit."""
+    seconds, rest_s = divmod(limit_s, 1)
+    return struct.pack("@ll", int(seconds), max(1, int(rest_s * 1_000_000)))
 
 
 class _Worker(ThreadWorker):
@@ -59,9 +99,11 @@ class _Worker(ThreadWorker):
 
     def handle(self, conn: TConn) -> object:
         """Handle a request in a thread of the pool; what is to be closed is closed there too."""
-        # Kept by the kernel: gunicorn makes the socket block anew, and would end Python's timeouts.
-        limit = struct.pack("@ll", LONGEST_SILENCE_S, 0)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        if conn.parser is None:
+            conn.parser = RequestParser(self.cfg, conn.sock, conn.client)
+            conn.parser.unreader = _Unreader(conn.sock)
+        conn.parser.unreader.begin_request()
+        limit = _time_limit(LONGEST_SILENCE_S)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         try:
             is_kept = super().handle(conn)

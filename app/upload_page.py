@@ -38,8 +38,8 @@ bp = Blueprint("upload", __name__)
 
 @bp.get("/predictions/new")
 def new() -> ResponseReturnValue:
-    """The upload form; `?saved=` names columns that have just been matched."""
-    return _form(saved=request.args.getlist("saved"))
+    """The upload form; `?saved=` has just been matched, and `?missing=` is not in the file yet."""
+    return _form(saved=request.args.getlist("saved"), missing=request.args.getlist("missing"))
 
 
 @bp.post("/predictions")
@@ -98,20 +98,23 @@ def match() -> ResponseReturnValue:
         return _refusal(problem)
     if not matching.is_good:
         return _form(matching=matching), 422
-    account, store = current_account(), services().store
-    store.remember_column_matches(account, merged(store.column_matches(account), matching.matches))
-    return redirect(url_for("upload.new", saved=list(matching.matches)), 303)
+    services().store.change_column_matches(
+        current_account(), lambda remembered: merged(remembered, matching.matches)
+    )
+    saved, missing = list(matching.matches), list(matching.missing)
+    return redirect(url_for("upload.new", saved=saved, missing=missing), 303)
 
 
 @bp.post("/columns/remove")
 def remove() -> ResponseReturnValue:
     """Forget the matches of the columns that the form names."""
     gone = set(small_form(request).getlist("column"))
-    account, store = current_account(), services().store
-    kept = {
-        column: name for column, name in store.column_matches(account).items() if column not in gone
-    }
-    store.remember_column_matches(account, kept)
+    services().store.change_column_matches(
+        current_account(),
+        lambda remembered: {
+            column: name for column, name in remembered.items() if column not in gone
+        },
+    )
     return redirect(url_for("upload.columns"), 303)
 
 
@@ -133,6 +136,7 @@ def _form(
     problem: Problem | None = None,
     matching: Matching | None = None,
     saved: Collection[str] = (),
+    missing: Collection[str] = (),
 ) -> str:
     schema = services().schema
     remembered = services().store.column_matches(current_account())
@@ -141,6 +145,7 @@ def _form(
         problem=problem,
         matching=matching,
         saved={column: remembered[column] for column in saved if column in remembered},
+        missing=[name for name in schema.needed_columns if name in missing],
         expected=expected_columns(schema),
         matched=len(remembered),
         sample_customers=SAMPLE_CUSTOMERS,

@@ -116,13 +116,23 @@ class _Form:
                     continue
             except RequestEntityTooLarge:
                 raise Problem("bad-request", "The form has more than a file in it.") from None
-            except ValueError:
+            except ValueError as exc:
+                if isinstance(exc, UnicodeDecodeError) and self._made_readable(exc.object):
+                    continue
                 raise Problem(
                     "incomplete-upload", "The form breaks off or is not well formed. Send it again."
                 ) from None
             yield event
             if isinstance(event, Epilogue):
                 return
+
+    def _made_readable(self, line: bytes) -> bool:
+        """Keep what can be read of a name that is not in UTF-8: some programs send it as it is."""
+        if line not in self._decoder.buffer:
+            return False
+        readable = line.decode(errors="replace").encode()
+        self._decoder.buffer = self._decoder.buffer.replace(line, readable, 1)
+        return True
 
 
 def _limited(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:

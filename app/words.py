@@ -8,6 +8,7 @@ from flask import Flask
 
 from app.filters import count, percent
 from predictions.record import Prediction, RowError, RowErrorCount, Status
+from predictions.refusals import in_rows, new_values
 from predictions.sweeper import ATTEMPTS_USED_UP
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -25,7 +26,7 @@ _MAY_PASS = frozenset({ATTEMPTS_USED_UP.code})
 
 def init_app(app: Flask) -> None:
     """Make the words known to the templates."""
-    for function in (delimiter, step, may_pass, row_error):
+    for function in (delimiter, step, may_pass, row_error, new_values):
         app.jinja_env.globals[function.__name__] = function
     app.add_template_filter(reason)
 
@@ -65,12 +66,12 @@ def row_error(error: RowErrorCount, listed: Sequence[RowError]) -> str:
 
     listed: the first of all rows with an error; the cell is shown when its row is among them.
     """
-    first = f"row {error.first_row:,}"
+    text = None
     for row in listed:
         if (row.row, row.kind, row.column) == (error.first_row, error.kind, error.column):
-            first += f", “{row.text}”" if row.text else ""
+            text = row.text
             break
-    rows = f"1 row ({first})" if error.rows == 1 else f"{error.rows:,} rows (first: {first})"
+    rows = in_rows(error.rows, error.first_row, text)
     if error.column is None:
         return f"{rows}: {_IN_A_ROW.get(error.kind, 'cannot be used')}."
     return f"Column `{error.column}` {_IN_A_COLUMN.get(error.kind, 'cannot be used')} in {rows}."

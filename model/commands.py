@@ -16,10 +16,12 @@ import click
 
 from model.artifact import SHIPPED, load
 from predictions.errors import BadCustomerFile
+from predictions.refusals import new_values
 from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
     from model.artifact import Metrics
+    from model.predict import Scored
 
 PROGRESS_STEPS = 1_000
 
@@ -73,26 +75,37 @@ def predict(
         scored = score_file(
             source, target, model, threads=threads, progress=lambda _, fraction: progress(fraction)
         )
-    summary = scored.summary
     if as_json:
         say_json(
             output=str(target),
             model=model.version,
             rows=scored.rows,
             rows_failed=scored.rows_failed,
-            summary=summary.model_dump(mode="json"),
+            summary=scored.summary.model_dump(mode="json"),
             customers_at_risk=[c.model_dump(mode="json") for c in scored.customers_at_risk],
         )
-        return
-    click.echo(f"{scored.rows:,} customers scored into {target} by {model.version}")
+    else:
+        _say_scored(scored, target, model.version)
+        if scored.ids_are_row_numbers and (name := model.schema.id_column) is not None:
+            click.echo(f"warning: The file has no column `{name}`: rows are numbered.", err=True)
+    if scored.rows == scored.rows_failed:
+        raise click.ClickException(f"no row could be scored: see the column error of {target}")
+
+
+def _say_scored(scored: Scored, target: Path, version: str) -> None:
+    summary = scored.summary
+    click.echo(f"{scored.rows - scored.rows_failed:,} customers scored into {target} by {version}")
     if scored.rows_failed:
-        click.echo(f"{scored.rows_failed:,} of them could not be: see the column error")
-    click.echo(f"expected to leave: {summary.expected_churners:,.0f}")
+        click.echo(f"without a score: {scored.rows_failed:,} (see the column error)")
+    click.echo(f"expected to leave, by the sum of probabilities: {summary.expected_churners:,.0f}")
+    click.echo(f"predicted to leave, one by one: {summary.predicted_churners:,}")
     if summary.revenue_at_risk is not None:
         click.echo(f"revenue at risk: {summary.revenue_at_risk:,.2f}")
     click.echo("risk: " + ", ".join(f"{b.name} {b.customers:,}" for b in summary.bands))
     for reason in summary.top_reasons[:3]:
         click.echo(f"  {reason.customers:,} customers: {reason.reason}")
+    for new in summary.new_values:
+        click.echo(f"warning: {new_values(new, scored.new_values)}", err=True)
 
 
 @click.command()

@@ -66,8 +66,10 @@ def read_dataset(
     everything = read_table(path, named)
     unique = everything.drop_duplicates()
     table = unique[unique[label] != ""].reset_index(drop=True)
+    features = table.drop(columns=[label, *([id_column] if id_column else [])])
+    mark = _decimal_mark_of(features)
     if revenue_column is not None:
-        _check_revenue(table, revenue_column)
+        _check_revenue(table, revenue_column, mark)
     positive, negative = _classes(table[label], positive)
     left = (table[label] == positive).to_numpy(dtype=np.bool_)
     if min(left.sum(), (~left).sum()) < MIN_ROWS_PER_CLASS or len(left) < MIN_ROWS:
@@ -77,9 +79,8 @@ def read_dataset(
             "too few to learn from.",
             f"At least {MIN_ROWS} rows are needed, and {MIN_ROWS_PER_CLASS} of either class.",
         )
-    columns, dropped = _columns(table.drop(columns=[label, *([id_column] if id_column else [])]))
+    columns, dropped = _columns(features, mark)
     cells = {column.name: table[column.name].tolist() for column in columns}
-    mark = decimal_mark(cells[column.name] for column in columns if column.kind == "numeric")
     return Dataset(
         columns=columns,
         matrix=encode(columns, cells, mark=mark).matrix,
@@ -153,11 +154,17 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
     return positive, others[0] if len(others) == 1 else f"not {positive}"
 
 
-def _columns(table: pd.DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:
+def _decimal_mark_of(table: pd.DataFrame) -> str | None:
+    """Tell it by the columns that hold nothing but numbers, whichever mark is decimal."""
+    columns = [table[name].tolist() for name in table]
+    return decimal_mark(cells for cells in columns if not numbers("", cells, ".")[1])
+
+
+def _columns(table: pd.DataFrame, mark: str | None) -> tuple[tuple[Column, ...], dict[str, str]]:
     columns = []
     dropped = {}
     for name in table:
-        found = _column(str(name), table[name])
+        found = _column(str(name), table[name], mark)
         if isinstance(found, Column):
             columns.append(found)
         else:
@@ -168,13 +175,13 @@ def _columns(table: pd.DataFrame) -> tuple[tuple[Column, ...], dict[str, str]]:
     return tuple(columns), dropped
 
 
-def _column(name: str, cells: pd.Series[str]) -> Column | str:
+def _column(name: str, cells: pd.Series[str], mark: str | None) -> Column | str:
     """Tell what a column is, or why it is no feature."""
     if cells.nunique() == 1:
         return "the same in every row"
     filled = cells[cells != ""]
     distinct = filled.nunique()
-    values, wrong = numbers(name, filled.tolist(), decimal_mark([filled.tolist()]))
+    values, wrong = numbers(name, filled.tolist(), mark)
     if not wrong:
         if distinct == len(cells) and bool((values == np.floor(values)).all()):
             return "looks like an id: another whole number in every row"
@@ -186,9 +193,8 @@ def _column(name: str, cells: pd.Series[str]) -> Column | str:
     return Column(name=name, kind="categorical", categories=tuple(sorted(filled.unique())))
 
 
-def _check_revenue(table: pd.DataFrame, revenue_column: str) -> None:
-    cells = table[revenue_column].tolist()
-    _, wrong = numbers(revenue_column, cells, decimal_mark([cells]))
+def _check_revenue(table: pd.DataFrame, revenue_column: str, mark: str | None) -> None:
+    _, wrong = numbers(revenue_column, table[revenue_column].tolist(), mark)
     if wrong:
         first = next(iter(wrong.values())).message
         raise bad_file(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from model.artifact import Metrics, Model, Schema
 from model.dataset import sha256_of
+from model.file_mark import FileMark
 from model.metrics import measure
 from model.predict import BLOCK_ROWS
-from model.scoring import decimal_mark_of, score
+from model.scoring import score
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.refusals import bad_file, shown
@@ -41,13 +43,11 @@ def evaluate(
     left, probability = [], []
     rows = rows_failed = 0
     size_bytes = path.stat().st_size
-    needed = [*schema.needed_columns, label]
-    with open_customer_file(path, needed) as customers:
-        mark = None
+    opened = partial(open_customer_file, path, [*schema.needed_columns, label])
+    mark = FileMark(opened, schema)
+    with opened() as customers:
         for block in customers.blocks(BLOCK_ROWS):
-            if block.first_row == 1:
-                mark = decimal_mark_of(block, model)
-            scores = score(block, model, customers.called, threads, mark=mark)
+            scores = score(block, model, customers.called, threads, mark=mark.for_block(block))
             words = np.array([word.strip() for word in block.columns[label]], dtype=object)
             measured = scores.scored & (words != "")
             left.append(words[measured] == schema.positive)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from model.numbers import numbers
@@ -19,7 +19,9 @@ class Features:
     """A block of rows as the booster sees them."""
 
     matrix: NDArray[np.float32]
-    """(n_rows, n_columns) in the schema's order; NaN where a cell is blank, unseen or wrong."""
+    """(n_rows, n_columns) in the schema's order; NaN where a cell is blank, new or wrong."""
+    new: NDArray[np.bool_]
+    """The same shape: where a cell holds a category that the model does not know."""
     cells: tuple[Sequence[str], ...]
     """For each column of the matrix the n_rows cells, trimmed."""
     errors: Mapping[int, tuple[CellError, ...]]
@@ -40,6 +42,7 @@ def encode(
     """
     trimmed = tuple([cell.strip() for cell in cells[column.name]] for column in columns)
     matrix = np.empty((len(trimmed[0]), len(columns)), dtype=np.float32)
+    new = np.zeros(matrix.shape, dtype=np.bool_)
     errors: dict[int, tuple[CellError, ...]] = {}
     for position, column in enumerate(columns):
         if column.kind == "numeric":
@@ -48,11 +51,31 @@ def encode(
             )
             errors = joined(errors, wrong)
         else:
-            categories = pd.Index(column.categories, dtype=object)
-            codes = categories.get_indexer(pd.Index(trimmed[position], dtype=object))
-            values = np.where(codes < 0, np.nan, codes)
+            values, unknown = _codes(column.categories, trimmed[position])
+            new[unknown, position] = True
         matrix[:, position] = values
-    return Features(matrix, trimmed, errors)
+    return Features(matrix, new, trimmed, errors)
+
+
+def _codes(
+    categories: Sequence[str], cells: Sequence[str]
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Read a column of categories.
+
+    A cell that is none of them counts as the one, if just one, that differs in capitals alone.
+    Returns the codes, NaN where there is none, and which cells are not blank and yet have none.
+    """
+    code_of: dict[str, float] = {category: code for code, category in enumerate(categories)}
+    unknown = set(cells).difference(code_of, [""])
+    if unknown:  # in few files; a column has few different texts
+        folded = [category.casefold() for category in categories]
+        times = Counter(folded)
+        by_fold = {fold: code for code, fold in enumerate(folded) if times[fold] == 1}
+        known = {cell for cell in unknown if cell.casefold() in by_fold}
+        code_of |= {cell: by_fold[cell.casefold()] for cell in known}
+        unknown -= known
+    codes = np.array([code_of.get(cell, np.nan) for cell in cells])
+    return codes, [row for row, cell in enumerate(cells) if cell in unknown] if unknown else []
 
 
 def joined(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -26,24 +25,32 @@ LARGEST = float(np.finfo(np.float32).max)
 # Spaces (also those that do not break) and apostrophes group digits and are never decimal marks.
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}([ '\u2019\u00a0\u202f])\d{3}(?:\1\d{3})*([.,]\d*)?")
 _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
-_POINT = re.compile(r"[-+]?(\d*\.\d*|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
-_COMMA = re.compile(r"[-+]?(\d*,\d*|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
+_AMBIGUOUS_LINE = re.compile(rf"^[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*$", re.MULTILINE)
+_POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
+_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
 
 
 def decimal_mark(columns: Iterable[Sequence[str]]) -> str | None:
-    """Tell by the cells of the numeric columns whether a comma or a point is decimal.
+    """Tell by all cells of a file's numeric columns whether a comma or a point is decimal.
 
-    Returns None when no cell has a comma, for then there is nothing to tell, and when as many
-    cells speak for the one as for the other.
+    columns: their cells, each column whole or in parts.
+    Returns None when as many cells speak for the one as for the other.
     """
-    columns = list(columns)
-    # Most files have none: one search in all the cells at once costs them next to nothing.
-    if not any("," in "".join(cells) for cells in columns):
-        return None
-    seen = Counter(map(_mark_of, chain.from_iterable(columns)))
+    seen: Counter[str | None] = Counter()
+    for cells in columns:
+        for cell, times in Counter(cells).items():
+            seen[_mark_of(cell)] += times
     if seen["."] == seen[","]:
         return None
     return "." if seen["."] > seen[","] else ","
+
+
+def is_any_unclear(cells: Sequence[str]) -> bool:
+    """Say whether a cell may be two numbers, so that it takes the file's decimal mark to read it.
+
+    It may say so of a cell over several lines that is no number at all.
+    """
+    return _AMBIGUOUS_LINE.search("\n".join(cells)) is not None
 
 
 def numbers(

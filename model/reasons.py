@@ -21,8 +21,8 @@ from predictions.schema import Column
 
 REASONS = 3
 GROUPS = 1024
-"""More than a column has groups: a category each, or two sides of an average, or missing."""
-MISSING = -1
+"""More than a column has groups: a category each, or two sides of an average, missing or new."""
+MISSING, NEW = -1, -2
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class RaisingReasons:
         """Count one block's rows that were scored."""
         groups = np.where(self._numeric, features.matrix > self._averages, features.matrix)
         groups = np.where(np.isnan(features.matrix), MISSING, groups)
+        groups = np.where(features.new, NEW, groups)
         chosen = np.take_along_axis(groups, top.columns, axis=1).astype(np.int64)
-        keys = top.columns * GROUPS + (chosen - MISSING)
+        keys = top.columns * GROUPS + (chosen - NEW)
         raising = (top.effects > 0) & scored[:, np.newaxis]
         for key, customers in zip(*np.unique(keys[raising], return_counts=True), strict=True):
             self._customers[int(key)] += int(customers)
@@ -107,9 +108,11 @@ class RaisingReasons:
 
     def _group(self, key: int) -> str:
         position, group = divmod(key, GROUPS)
-        column, group = self._schema[position], group + MISSING
+        column, group = self._schema[position], group + NEW
         if group == MISSING:
             value = "missing"
+        elif group == NEW:
+            value = "new to the model"
         elif column.kind == "categorical":
             value = column.categories[group]
         else:

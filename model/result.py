@@ -2,11 +2,13 @@
 
 A spreadsheet may split lines at other marks than commas, and some trim what they show. So every
 cell is in quotation marks, and the first visible character of a text decides whether it could run
-as a formula (OWASP, CSV injection).
+as a formula (OWASP, CSV injection). Split at another mark, only the first cell of a line begins
+with its quotation mark: so in every text what follows such a mark is judged as a cell of its own.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -18,6 +20,8 @@ ROW_NUMBER = "row"
 """Name of the first column where the customer file has no id column."""
 _FORMULA_STARTS = frozenset("=+-@")
 _CONTROL_STARTS = ("\t", "\r", "\n")
+_SPLITS = re.compile(r"([;|\t\r\n])")
+"""Where a spreadsheet may begin another cell, or another line."""
 _INVISIBLE = frozenset({"Z", "C", "M"})
 """Unicode's separators, control and format characters, and marks with no letter to stand on."""
 
@@ -61,19 +65,25 @@ def rows(schema: Schema, scores: Scores) -> Iterator[list[str]]:
 
 
 def neutral(text: str) -> str:
-    """Return a text such that no spreadsheet runs it as a formula."""
-    if text[:1].isalnum():  # nearly all
-        return text
-    return f"'{text}" if text.startswith(_CONTROL_STARTS) or _is_formula(text) else text
+    """Return a text such that no spreadsheet runs it, or a part of it, as a formula."""
+    # As an expression and not as a search: this is asked four times for each row.
+    if ";" in text or "|" in text or "\t" in text or "\r" in text or "\n" in text:
+        first, *others = _SPLITS.split(text)
+        # There a quotation mark may be taken for that of a cell, and vanish.
+        safe = _as_text(first) + "".join(_as_text(part, '"') for part in others)
+        return f"'{safe}" if text.startswith(_CONTROL_STARTS) else safe
+    return _as_text(text)
 
 
-def _is_formula(text: str) -> bool:
-    for character in text:
-        if unicodedata.category(character)[0] not in _INVISIBLE:
-            return (
-                unicodedata.normalize("NFKC", character) in _FORMULA_STARTS
-            )  # a full-width one is one too
-    return False
+def _as_text(cell: str, passed_over: str = "") -> str:
+    if cell[:1].isalnum():  # nearly all
+        return cell
+    for character in cell:
+        if character not in passed_over and unicodedata.category(character)[0] not in _INVISIBLE:
+            # A full-width one is one too.
+            is_formula = unicodedata.normalize("NFKC", character) in _FORMULA_STARTS
+            return f"'{cell}" if is_formula else cell
+    return cell
 
 
 def _money(amount: float) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.artifact import Model, feature_types
 from model.features import Features, encode, joined
-from model.numbers import decimal_mark, numbers
+from model.numbers import numbers
 from model.reasons import Strongest, in_words, strongest_of
 from predictions.customer_file import Block, CellError
 
@@ -82,14 +82,6 @@ def score(
         scored=scored,
         errors=errors,
     )
-
-
-def decimal_mark_of(block: Block, model: Model) -> str | None:
-    """Tell the decimal mark of a file by a block of it."""
-    schema = model.schema
-    names = {column.name for column in schema.columns if column.kind == "numeric"}
-    names |= {schema.revenue_column} if schema.revenue_column is not None else set()
-    return decimal_mark(block.columns[name] for name in names)
 
 
 def explain(model: Model, matrix: NDArray[np.float32], threads: int) -> NDArray[np.float32]:

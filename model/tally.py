@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
 from model.artifact import Schema
 from model.reasons import RaisingReasons
 from model.scoring import Scores
-from predictions.record import Band, CustomerAtRisk, RowError, RowErrorCount, Summary
+from predictions.record import (
+    Band,
+    CustomerAtRisk,
+    NewValue,
+    NewValueCount,
+    RowError,
+    RowErrorCount,
+    Summary,
+)
+from predictions.refusals import shown
 
 CUSTOMERS_AT_RISK = 20
 TOP_REASONS = 10
@@ -20,8 +30,10 @@ LISTED_ROWS = 100
 class Tally:
     """What the blocks seen so far say together."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, called: Mapping[str, str]) -> None:
+        """called: what the file calls each column that it has."""
         self._schema = schema
+        self._called = called
         self.rows = 0
         self.rows_failed = 0
         self.customers_at_risk: list[CustomerAtRisk] = []
@@ -35,6 +47,8 @@ class Tally:
         """All that is wrong with each of the first hundred rows without a score."""
         self._error_rows: Counter[tuple[str, str | None]] = Counter()
         self._first_rows: dict[tuple[str, str | None], int] = {}
+        self._new_rows = np.zeros(len(schema.columns), dtype=np.int64)
+        self._new_values: dict[int, NewValue] = {}
 
     def add(self, scores: Scores) -> None:
         """Count one block."""
@@ -47,11 +61,17 @@ class Tally:
         if scores.revenue_at_risk is not None:
             self._revenue_at_risk += float(np.nansum(scores.revenue_at_risk[scored]))
         self._add_errors(scores)
+        self._add_new_values(scores)
         self._reasons.add(scores.features, scores.strongest, scored)
         self.customers_at_risk = sorted(
             [*self.customers_at_risk, *self._most_likely(scores)],
             key=lambda customer: -customer.churn_probability,
         )[:CUSTOMERS_AT_RISK]
+
+    @property
+    def new_values(self) -> tuple[NewValue, ...]:
+        """The first value of each column that the model does not know."""
+        return tuple(first for _, first in sorted(self._new_values.items()))
 
     def summary(self) -> Summary:
         """Return what the file says as a whole."""
@@ -70,6 +90,12 @@ class Tally:
                     kind=kind, column=column, rows=rows, first_row=self._first_rows[kind, column]
                 )
                 for (kind, column), rows in self._error_rows.most_common()
+            ),
+            new_values=tuple(
+                NewValueCount(
+                    column=first.column, rows=int(self._new_rows[position]), first_row=first.row
+                )
+                for position, first in sorted(self._new_values.items())
             ),
         )
 
@@ -90,6 +116,18 @@ class Tally:
                             message=error.message,
                         )
                     )
+
+    def _add_new_values(self, scores: Scores) -> None:
+        new = scores.features.new & scores.scored[:, np.newaxis]
+        self._new_rows += new.sum(axis=0)
+        for position in np.flatnonzero(new.any(axis=0)).tolist():
+            if position not in self._new_values:
+                row = int(new[:, position].argmax())
+                self._new_values[position] = NewValue(
+                    row=scores.first_row + row,
+                    column=self._called[self._schema.columns[position].name],
+                    text=shown(scores.features.cells[position][row]),
+                )
 
     def _most_likely(self, scores: Scores) -> list[CustomerAtRisk]:
         rows = np.flatnonzero(scores.scored)

@@ -13,7 +13,7 @@ import csv
 import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,10 @@ MOST_ROWS = 10_000_000
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
 READ_BYTES = 256 * 1024
+_NOTHING = re.compile(r"[\s,;|]*")
+"""What a line has that spreadsheets write for empty cells, whichever delimiter is the file's."""
+_DELIMITER_LINE = re.compile(r"\s*sep=([,;\t|]?)[\s,;|]*", re.IGNORECASE)
+"""Excel's own first line, which says what the delimiter of the others is."""
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
 
 
@@ -72,14 +76,16 @@ class CustomerFile:
         *,
         optional: Collection[str] = (),
         matches: Mapping[str, str] | None = None,
+        is_cut_off: bool = False,
     ) -> None:
         """Read the header and the first row.
 
         needed: columns without which the file is refused; `optional` are used when they are there.
         matches: what this file may call a column that it does not have under its own name.
+        is_cut_off: the chunks are the start of a file; a line without an end is left out.
         Raises BadCustomerFile when the file cannot be scored at all, MissingColumns among them.
         """
-        self._text = FileText(chunks)
+        self._text = FileText(chunks, is_cut_off=is_cut_off)
         self._lines: deque[str] = deque()
         self._whole_lines = self._text.whole_lines()
         self._characters_read = self._row_start = 0
@@ -98,7 +104,10 @@ class CustomerFile:
         if not missing or self.called:
             self._check_names_differ()
         if missing:
+            self._check_header_is_first(needed, missing, matches or {})
             raise _missing_columns(missing, self.header, set(self.called.values()))
+        unused = [name for name in self.header if name and name not in self.called.values()]
+        self._nearest = most_alike([name for name in optional if name not in self.called], unused)
         first = next(self._records, None)
         if first is None:
             raise bad_file(
@@ -120,6 +129,7 @@ class CustomerFile:
             encoding=self._text.encoding,
             delimiter=self.delimiter,
             matches={column: name for column, name in self.called.items() if name != column},
+            nearest=self._nearest,
         )
 
     def blocks(self, rows: int, *, all_columns: bool = False) -> Iterator[Block]:
@@ -178,13 +188,16 @@ class CustomerFile:
         return records, errors
 
     def _read_records(self) -> Iterator[list[str]]:
-        """Yield the header and then the rows; lines with nothing on them are neither."""
+        """Yield the header and then the rows; lines with nothing on them are neither.
+
+        Nor is what stands before the header: empty cells alone, or the name of the delimiter.
+        """
         # strict: without it a stray quote swallows the rows up to the next one.
         reader = csv.reader(self._pulled(), delimiter=self.delimiter, strict=True)
         try:
             for record in reader:
                 self._row_start = self._characters_read
-                if record:
+                if record and (self.rows_read >= 0 or _may_be_header(record, self.delimiter)):
                     self.rows_read += 1
                     self._check_rows()
                     yield record
@@ -218,6 +231,19 @@ class CustomerFile:
                 "Leave out the columns that the model does not ask for.",
             )
 
+    def _check_header_is_first(
+        self, needed: Collection[str], missing: Collection[str], matches: Mapping[str, str]
+    ) -> None:
+        found = len(needed) - len(missing)
+        line = _line_of_header(self._text.head, needed, found, matches)
+        if line is not None:
+            above = next(filter(None, self.header))
+            raise bad_file(
+                "header-not-first",
+                f"The header is in line {line:,}, below {in_quotes(above)}.",
+                "Remove what is above it.",
+            )
+
     def _check_rows(self) -> None:
         if self.rows_read > MOST_ROWS:
             raise bad_file(
@@ -238,9 +264,9 @@ class CustomerFile:
 
     def _shape_error(self, record: list[str]) -> CellError | None:
         if len(record) != len(self.header):
+            cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
             return CellError(
-                "cell-count",
-                f"the row has {len(record)} cells where the header has {len(self.header)}",
+                "cell-count", f"the row has {cells} where the header has {len(self.header)}"
             )
         if not any(map(str.strip, record)):
             return CellError("empty-row", "the row is empty")
@@ -304,17 +330,45 @@ def _rows_of_plain(text: str) -> int | None:
 
 
 def _delimiter(head: str, known: Collection[str]) -> str:
-    """Choose the delimiter that finds most of the known columns, then splits the header most."""
+    """Choose the delimiter that finds most of the known columns.
 
-    def found(delimiter: str) -> tuple[int, int]:
+    Where it is one as good as the other, the one that the file names, and then the one that splits
+    the header most.
+    """
+    named = _DELIMITER_LINE.match(head)
+
+    def found(delimiter: str) -> tuple[int, bool, int]:
+        is_named = named is not None and delimiter == named[1]
         try:
             records = csv.reader(lines(head), delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(filter(None, records), [])]
+            header = next((one for one in records if _may_be_header(one, delimiter)), [])
         except csv.Error:
-            return (0, 1)  # a header that cannot be read is not split
-        return (len(set(known) & set(header)), len(header))
+            return (0, is_named, 1)  # a header that cannot be read is not split
+        names = {name.strip() for name in header}
+        return (len(names.intersection(known)), is_named, len(header))
 
     return max(DELIMITERS, key=found)
+
+
+def _may_be_header(record: Sequence[str], delimiter: str) -> bool:
+    line = delimiter.join(record)
+    return not (_NOTHING.fullmatch(line) or _DELIMITER_LINE.fullmatch(line))
+
+
+def _line_of_header(
+    head: str, needed: Collection[str], found: int, matches: Mapping[str, str]
+) -> int | None:
+    """Find the line that has most of the needed columns, and more than the `found` of the first."""
+    for delimiter in DELIMITERS:
+        records = csv.reader(lines(head), delimiter=delimiter)
+        line = 1
+        with suppress(csv.Error):
+            for record in records:
+                names = [name.strip() for name in record]
+                if len(_called(needed, names, matches)) > max(found, len(needed) / 2):
+                    return line
+                line = records.line_num + 1
+    return None
 
 
 def _called(

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 
 TOLD_BY_THE_HEAD = frozenset(
-    {"not-text", "not-a-csv", "too-many-columns", "duplicate-columns", "missing-columns"}
+    {
+        "not-text",
+        "not-a-csv",
+        "too-many-columns",
+        "duplicate-columns",
+        "missing-columns",
+        "header-not-first",
+    }
 )
 
 
@@ -30,10 +37,9 @@ def check_head(head: bytes, schema: CustomerSchema, matches: Mapping[str, str]) 
     head: as much of the file as `file_text.HEAD`, or all of it. What only its being cut off makes
     wrong with it is not told.
     """
-    if b"\n" not in head and b"\r" not in head:
-        return  # the header itself may be cut off
     try:
-        CustomerFile([head], schema.needed_columns, matches=matches)
+        # A header whose end is not in the head is left out, and what is wrong then is not told.
+        _opened([head], schema, matches, is_cut_off=True)
     except BadCustomerFile as exc:
         if exc.failure.code in TOLD_BY_THE_HEAD:
             raise
@@ -74,12 +80,7 @@ class FileCheck:
         Raises BadCustomerFile where it turns out that the file cannot be scored; then its last
         bytes have not been passed on.
         """
-        customers = CustomerFile(
-            self._remembered(),
-            self._schema.needed_columns,
-            optional=self._schema.optional_columns,
-            matches=self._matches,
-        )
+        customers = _opened(self._remembered(), self._schema, self._matches)
         yield from self._taken()
         for _ in customers.count_rows():
             yield from self._taken()
@@ -94,6 +95,22 @@ class FileCheck:
     def _taken(self) -> list[bytes]:
         pulled, self._pulled = self._pulled, []
         return pulled
+
+
+def _opened(
+    chunks: Iterable[bytes],
+    schema: CustomerSchema,
+    matches: Mapping[str, str],
+    *,
+    is_cut_off: bool = False,
+) -> CustomerFile:
+    return CustomerFile(
+        chunks,
+        schema.needed_columns,
+        optional=schema.optional_columns,
+        matches=matches,
+        is_cut_off=is_cut_off,
+    )
 
 
 class _Stream(io.RawIOBase):

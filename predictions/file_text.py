@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from predictions.errors import BadCustomerFile
-from predictions.refusals import SAVE_AS_CSV, bad_file
+from predictions.refusals import CHOOSE_ANOTHER, SAVE_AS_CSV, SAVE_OR_UNPACK, UNPACK, bad_file
 
 HEAD = 64 * 1024
 """Bytes or characters, enough to hold any header: the format and the delimiter are told from it."""
@@ -25,21 +25,21 @@ _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _LONGEST_CHARACTER = 4  # bytes, in UTF-8
 
 _OTHER_FORMATS = (
-    (b"PK\x03\x04", "a workbook or an archive"),
-    (b"\xd0\xcf\x11\xe0", "a workbook"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "an archive"),
-    (b"7z\xbc\xaf", "an archive"),
-    (b"\xfd7zXZ", "an archive"),
-    (b"\x28\xb5\x2f\xfd", "an archive"),
-    (b"Rar!", "an archive"),
-    (b"%PDF", "a PDF document"),
-    (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"GIF8", "a picture"),
-    (b"PAR1", "a Parquet file"),
+    (b"PK\x03\x04", "a workbook or an archive", SAVE_OR_UNPACK),
+    (b"\xd0\xcf\x11\xe0", "a workbook", SAVE_AS_CSV),
+    (b"\x1f\x8b", "a gzip archive", UNPACK),
+    (b"BZh", "an archive", UNPACK),
+    (b"7z\xbc\xaf", "an archive", UNPACK),
+    (b"\xfd7zXZ", "an archive", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "an archive", UNPACK),
+    (b"Rar!", "an archive", UNPACK),
+    (b"%PDF", "a PDF document", CHOOSE_ANOTHER),
+    (b"\x89PNG", "a picture", CHOOSE_ANOTHER),
+    (b"\xff\xd8\xff", "a picture", CHOOSE_ANOTHER),
+    (b"GIF8", "a picture", CHOOSE_ANOTHER),
+    (b"PAR1", "a Parquet file", SAVE_AS_CSV),
 )
-"""How files start that people take for CSV files, or rename to .csv."""
+"""How files start that people take for CSV files, or rename to .csv, and what to do with each."""
 _JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[\[{])')
 _MARKUP = re.compile(r"\s*<[!?a-zA-Z]")
 
@@ -47,24 +47,26 @@ _MARKUP = re.compile(r"\s*<[!?a-zA-Z]")
 class FileText:
     """A customer file's text, in pieces of whole lines, read once."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], *, is_cut_off: bool = False) -> None:
         """Read the head.
 
+        is_cut_off: the chunks are the start of a file; a line without an end is left out.
         Raises BadCustomerFile when it is not that of a text file.
         """
         self.bytes_read = 0
         self.encoding = _UTF8
         """UTF-8, UTF-16 or Windows-1252, as far as the file has been read."""
         self._chunks = iter(chunks)
+        self._is_cut_off = is_cut_off
         self._lines_decoded = 0
         head = b""
         for chunk in self._counted():
             head += chunk
             if len(head) >= HEAD:
                 break
-        for start, kind in _OTHER_FORMATS:
+        for start, kind, hint in _OTHER_FORMATS:
             if head.startswith(start):
-                raise bad_file("not-text", f"The file is {kind}, not CSV text.", SAVE_AS_CSV)
+                raise bad_file("not-text", f"The file is {kind}, not CSV text.", hint)
         self._pieces = self._decoded(head)
         self._head = next(self._pieces, "")
         if _JSON.match(self._head):
@@ -92,7 +94,7 @@ class FileText:
             rest = text[end:]
             if len(rest) > LONGEST_ROW:
                 raise row_too_long(f"Line {self._lines_decoded + 1:,}")
-        if rest:
+        if rest and not self._is_cut_off:
             yield rest
 
     def _all_pieces(self) -> Iterator[str]:

@@ -20,7 +20,15 @@ from botocore.exceptions import ClientError
 from pydantic import Field
 
 from predictions.errors import InputChanged
-from predictions.record import CustomerAtRisk, Frozen, InputFile, Prediction, RowError, Summary
+from predictions.record import (
+    CustomerAtRisk,
+    Frozen,
+    InputFile,
+    NewValue,
+    Prediction,
+    RowError,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,6 +56,9 @@ class SummaryFile(Frozen):
     row_errors: tuple[RowError, ...] = Field(
         default=(),
         description="All errors of each of the first hundred rows without a score, by row.",
+    )
+    new_values: tuple[NewValue, ...] = Field(
+        default=(), description="The first value of each column that the model does not know."
     )
 
 

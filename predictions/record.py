@@ -56,6 +56,10 @@ class FileFacts(Frozen):
         default_factory=dict,
         description="Column of the model → column of the file, where the names differ.",
     )
+    nearest: dict[str, str] = Field(
+        default_factory=dict,
+        description="Column of the model that is not needed and not there → the name most like it.",
+    )
 
 
 class InputFile(Frozen):
@@ -107,6 +111,22 @@ class RowError(Frozen):
     message: str
 
 
+class NewValueCount(Frozen):
+    """How many scored rows have a value of one column that the model does not know."""
+
+    column: str = Field(description="As the file calls it.")
+    rows: int
+    first_row: int = Field(description="The first of them; the first customer is 1.")
+
+
+class NewValue(Frozen):
+    """The first value of a column that the model does not know; kept in summary.json only."""
+
+    row: int = Field(description="The first customer is 1.")
+    column: str = Field(description="As the file calls it.")
+    text: str = Field(description="The cell, cut.")
+
+
 class Summary(Frozen):
     """What a scored file says as a whole. Holds no data of a single customer."""
 
@@ -119,6 +139,10 @@ class Summary(Frozen):
     top_reasons: tuple[Reason, ...] = Field(description="Most frequent first, raising reasons.")
     row_errors: tuple[RowErrorCount, ...] = Field(
         default=(), description="Why rows have no score, most frequent first."
+    )
+    new_values: tuple[NewValueCount, ...] = Field(
+        default=(),
+        description="Values that the model does not know, which count as empty; by column.",
     )
 
 

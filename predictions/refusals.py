@@ -1,17 +1,20 @@
-"""How the refusal of a file is worded: what is quoted is cut, what is many is counted."""
+"""How it is worded what is wrong with a file: what is quoted is cut, what is many is counted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from predictions.errors import BadCustomerFile
-from predictions.record import Failure
+from predictions.record import Failure, NewValue, NewValueCount
 
 LISTED_NAMES = 25
 """All that a usual schema can miss; a message of so many cut names stays below 4,000 characters."""
 SHOWN_CHARACTERS = 60
 """Of a name or a cell in a message: a file can hold a million where a sentence is expected."""
 SAVE_AS_CSV = "Save it as “CSV UTF-8” and upload that file."
+UNPACK = "Unpack it and upload the CSV file that is in it."
+SAVE_OR_UNPACK = "Save the workbook as “CSV UTF-8”, or unpack the archive, and upload the CSV file."
+CHOOSE_ANOTHER = "Choose the file with the customers."
 
 
 def bad_file(
@@ -44,3 +47,19 @@ def listed(names: Sequence[str], described: Callable[[str], str]) -> str:
     first = ", ".join(map(described, names[:LISTED_NAMES]))
     more = len(names) - LISTED_NAMES
     return f"{first} and {more:,} more" if more > 0 else first
+
+
+def in_rows(rows: int, first_row: int, text: str | None) -> str:
+    """Say in how many rows something is, and of the first of them which it is and what it has."""
+    first = f"row {first_row:,}" + (f", “{text}”" if text else "")
+    return f"1 row ({first})" if rows == 1 else f"{rows:,} rows (first: {first})"
+
+
+def new_values(new: NewValueCount, firsts: Sequence[NewValue] = ()) -> str:
+    """Say which column has values that the model does not know, where, and the first of them.
+
+    firsts: of each column, as far as the cells of the file are known.
+    """
+    text = next((first.text for first in firsts if first.column == new.column), None)
+    rows = in_rows(new.rows, new.first_row, text)
+    return f"Column `{shown(new.column)}` has values that the model does not know in {rows}."

@@ -139,26 +139,25 @@ class Store:
     ) -> Page:
         """Return `limit` predictions older than `cursor`, newest first."""
         older = Key("id").lt(cursor or _NO_MORE_IDS)
-        # One more than asked for tells whether there is a next page.
+        ask: dict[str, Any] = {"ScanIndexForward": False}
         if status is None:
-            answer = self._table.query(
-                KeyConditionExpression=Key("account").eq(account) & older,
-                ScanIndexForward=False,
-                Limit=limit + 1,
-                ConsistentRead=True,
-            )
+            ask["KeyConditionExpression"] = Key("account").eq(account) & older
+            ask["ConsistentRead"] = True
         else:
-            answer = self._table.query(
-                IndexName=STATUS_INDEX,
-                KeyConditionExpression=Key("account_status").eq(f"{account}/{status}") & older,
-                ScanIndexForward=False,
-                Limit=limit + 1,
-            )
-        shown = answer["Items"][:limit]
-        more = len(answer["Items"]) > limit
+            ask["KeyConditionExpression"] = Key("account_status").eq(f"{account}/{status}") & older
+            ask["IndexName"] = STATUS_INDEX
+        items: list[Mapping[str, Any]] = []
+        # One more than asked for tells whether there is a next page. An answer ends at 1 MB.
+        while len(items) <= limit:
+            answer = self._table.query(**ask, Limit=limit + 1 - len(items))
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            ask["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        shown = items[:limit]
         return Page(
             predictions=tuple(_readable(shown)),
-            next_cursor=str(shown[-1]["id"]) if more else None,
+            next_cursor=str(shown[-1]["id"]) if len(items) > limit else None,
         )
 
     def queued_and_due(self) -> Iterator[Prediction]:
@@ -190,15 +189,35 @@ class Store:
         """Return what the account calls the model's columns where the names differ."""
         item = self._table.get_item(
             Key={"account": account, "id": _COLUMN_MATCHES}, ConsistentRead=True
-        ).get("Item", {})
-        matches = cast("Mapping[str, str]", item.get("matches", {}))
-        return dict(matches)
+        ).get("Item")
+        return _matches_in(item)
 
     def remember_column_matches(self, account: str, matches: Mapping[str, str]) -> None:
         """Replace what the account calls the model's columns: column of the model → of the file."""
         self._table.put_item(
             Item={"account": account, "id": _COLUMN_MATCHES, "matches": dict(matches)}
         )
+
+    def change_column_matches(
+        self, account: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> None:
+        """Replace the matches by what `change` makes of them; what another writes is not lost.
+
+        Then `change` is called again, with what was written.
+        """
+        key = {"account": account, "id": _COLUMN_MATCHES}
+        while True:  # who is refused has been overtaken: somebody gets on each time
+            found = self._table.get_item(Key=key, ConsistentRead=True).get("Item")
+            if found is None:
+                as_read: ConditionBase = Attr("id").not_exists()
+            else:
+                as_read = Attr("matches").eq(found["matches"])
+            changed = change(_matches_in(found))
+            with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
+                self._table.put_item(
+                    Item={**key, "matches": dict(changed)}, ConditionExpression=as_read
+                )
+                return
 
     def ping(self) -> None:
         """Make one cheap read; raises the SDK's error when the table cannot be read."""
@@ -565,12 +584,21 @@ class Store:
 
 
 def _as_prediction(item: Mapping[str, Any]) -> Prediction:
+    """Read a record. Raises UnreadableRecord, which names it and the fields, not what they hold."""
+    values = dict(item)
+    wrong = []
+    for name in _TEXTS:
+        if isinstance(item.get(name), str):
+            try:
+                values[name] = json.loads(item[name])
+            except json.JSONDecodeError:
+                wrong.append(name)
     try:
-        texts = {name: json.loads(item[name]) for name in _TEXTS if isinstance(item.get(name), str)}
-        return Prediction.model_validate({**item, **texts})
+        if not wrong:
+            return Prediction.model_validate(values)
     except ValidationError as exc:
-        wrong = ", ".join(str(error["loc"][0]) for error in exc.errors(include_input=False))
-        raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {wrong}") from None
+        wrong = [str(error["loc"][0]) for error in exc.errors(include_input=False)]
+    raise UnreadableRecord(f"{item.get('account')}/{item.get('id')}: {', '.join(wrong)}")
 
 
 def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Prediction]:
@@ -580,6 +608,10 @@ def _readable(items: Iterable[Mapping[str, Any]]) -> Iterator[Prediction]:
             yield _as_prediction(item)
         except UnreadableRecord as exc:
             log.error("record_unreadable", record=str(exc))
+
+
+def _matches_in(item: Mapping[str, Any] | None) -> dict[str, str]:
+    return {} if item is None else dict(item["matches"])
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:

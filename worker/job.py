@@ -177,7 +177,9 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         rows_failed=scored.rows_failed,
         summary=scored.summary,
         customers_at_risk=scored.customers_at_risk,
+        ids_are_row_numbers=scored.ids_are_row_numbers,
         row_errors=scored.row_errors,
+        new_values=scored.new_values,
     )
     key, summary_key = files.put_result(
         prediction.account, prediction.id, prediction.attempt, target, summary

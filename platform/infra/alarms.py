@@ -16,6 +16,7 @@ from infra.keys import DataKey
 from infra.metrics import (
     JOBS_COMPLETED,
     JOBS_FAILED,
+    JOBS_LOST,
     RECORDS_STUCK,
     counted,
     query,
@@ -111,6 +112,7 @@ class Alarms(pulumi.ComponentResource):
     def _of_jobs(self, watched: Watched) -> aws.cloudwatch.MetricAlarm:
         done = counted("done", watched.worker, JOBS_COMPLETED)
         failed = counted("failed", watched.worker, JOBS_FAILED)
+        lost = counted("lost", watched.worker, JOBS_LOST)
         self._alarm(
             "stuck-records",
             "A prediction was sent three times without being taken, or was given up.",
@@ -134,12 +136,14 @@ class Alarms(pulumi.ComponentResource):
         )
         return self._alarm(
             "failed-jobs",
-            f"More than {_FAILED_PERCENT} % of the jobs fail.",
+            f"More than {_FAILED_PERCENT} % of the jobs fail or die.",
             [
                 done,
                 failed,
+                lost,
                 _expression(
-                    f"IF(failed >= {_FAILED_AT_LEAST}, 100 * failed / (done + failed), 0)",
+                    f"IF(failed + lost >= {_FAILED_AT_LEAST}, "
+                    "100 * (failed + lost) / (done + failed + lost), 0)",
                     "percent",
                 ),
             ],
@@ -219,7 +223,10 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _of_money(self) -> None:
-        """Tell of spending. What a budget sends cannot be worded; its name is the runbook's."""
+        """Tell of the account's spending: an account is for one stack.
+
+        What a budget sends cannot be worded; its name is the runbook's.
+        """
         name = f"{self._name}-budget"
         notification = aws.budgets.BudgetNotificationArgs
         topic = [self._topic.arn]
@@ -230,11 +237,6 @@ class Alarms(pulumi.ComponentResource):
             time_unit="MONTHLY",
             limit_amount=str(self._settings.monthly_budget_usd),
             limit_unit="USD",
-            cost_filters=[
-                aws.budgets.BudgetCostFilterArgs(
-                    name="TagKeyValue", values=[f"user:environment${_environment(self._name)}"]
-                )
-            ],
             notifications=[
                 notification(
                     comparison_operator="GREATER_THAN",
@@ -339,7 +341,3 @@ def _shown(one: dict[str, Any]) -> dict[str, Any]:
 
 def _expression(expression: str, label: str) -> dict[str, Any]:
     return {"id": "result", "expression": expression, "label": label, "return_data": True}
-
-
-def _environment(name: str) -> str:
-    return name.partition("-")[0]

@@ -46,6 +46,7 @@ def test_an_upload_is_stored_recorded_and_sent(client, cloud):
         "encoding": "UTF-8",
         "delimiter": ",",
         "matches": {},
+        "nearest": {},
     }
     assert answer.json["submitted_by"] == "demo"
     record = cloud.store.get("demo", prediction_id)
@@ -193,8 +194,8 @@ def test_a_time_with_another_offset_is_sent_in_utc(client, cloud):
 def test_what_is_not_known_of_a_file_is_null(client, cloud):
     shown = client.get(f"/api/predictions/{cloud.submit(CONTENT).id}").json
 
-    unknown = ("rows", "columns", "encoding", "delimiter", "matches")
-    assert [shown["file"][name] for name in unknown] == [None] * 5
+    unknown = ("rows", "columns", "encoding", "delimiter", "matches", "nearest")
+    assert [shown["file"][name] for name in unknown] == [None] * 6
     assert shown["submitted_by"] is None
 
 
@@ -267,7 +268,7 @@ def test_the_columns_that_a_file_must_have_are_told(client, telco):
 
 def test_matches_replace_what_was_there(client, cloud, telco):
     cloud.store.remember_column_matches("other", {"tenure": "theirs"})
-    first = {"customerID": "Kunde", "Charges": " Umsatz "}
+    first = {"customerID": "Kunde", "Charges": " Umsatz ", "tenure": "tenure"}
     second = {"tenure": "x" * 200}
 
     set_first = client.put("/api/columns/matches", json={"matches": first})

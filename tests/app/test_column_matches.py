@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.answers import LONGEST_HEADER
-from app.column_matches import MOST_NAMES, chosen, merged, offered, wrong_with
+from app.column_matches import MOST_NAMES, chosen, differing, merged, offered, wrong_with
 from app.problems import Problem
 from predictions.errors import MissingColumn, MissingColumns
 from predictions.likeness import most_alike
@@ -82,6 +82,25 @@ def test_what_the_file_uses_already_is_not_offered():
     assert offered(refused(["customerID", "Gebühr", ""], "tenure"), SCHEMA, remembered) is None
 
 
+@pytest.mark.parametrize(
+    ("header", "remembered", "is_offered"),
+    [
+        (["sep=", "", ""], {}, False),
+        (["Report of May", "x"], {}, False),
+        (["Dauer", "x"], {}, False),
+        (["Dauer", "fee"], {}, True),
+        (["Dauer", "Preis"], {"fee": "Preis"}, True),
+        (["Dauer", "customer"], {}, True),
+    ],
+)
+def test_a_header_with_no_name_that_is_known_or_alike_offers_no_form(
+    header, remembered, is_offered
+):
+    matching = offered(refused(header, "tenure"), SCHEMA, remembered)
+
+    assert (matching is not None) == is_offered
+
+
 def test_of_very_many_names_some_are_offered_the_likely_ones_among_them():
     header = ["y" * (LONGEST_HEADER + 1), *(f"x{place}" for place in range(1_000)), "Tenure"]
     failure = Failure(code="missing-columns", message="", hint="")
@@ -133,6 +152,10 @@ def test_another_column_of_the_model_stands_for_none_but_itself():
         "tenure": "“fee” is a column of the model itself."
     }
     assert wrong_with({"fee": "fee"}, SCHEMA) == {}
+
+
+def test_what_is_called_by_its_own_name_is_not_remembered():
+    assert differing({"tenure": "Dauer", "fee": "fee"}) == {"tenure": "Dauer"}
 
 
 def test_a_name_stands_for_the_column_it_was_last_given_to():

@@ -10,10 +10,20 @@ import pytest
 
 import app as web
 from app import filters
-from finished import AT_RISK, CONTENT, FAILURE, RESULT, SUMMARY, brought_to
+from finished import AT_RISK, CONTENT, FAILURE, RESULT, SCHEMA, SUMMARY, brought_to
+from page_form import ODD, Form
 from page_text import text_of
 from predictions.files import SummaryFile
-from predictions.record import FileFacts, Page, ResultFile, RowError, RowErrorCount, Status
+from predictions.record import (
+    FileFacts,
+    NewValue,
+    NewValueCount,
+    Page,
+    ResultFile,
+    RowError,
+    RowErrorCount,
+    Status,
+)
 from predictions.store import Store
 from predictions.sweeper import ATTEMPTS_USED_UP, claim_of
 
@@ -39,7 +49,7 @@ def test_the_list_shows_each_with_its_answer(client, cloud, tmp_path):
 
     page = client.get("/predictions")
 
-    assert "done.csv 2 1 45.0 %" in text_of(page)
+    assert "done.csv 2 1 50.0 %" in text_of(page)
     assert "&lt;script&gt;" in page.text
     assert "theirs.csv" not in page.text
     assert REFRESH not in page.text
@@ -80,7 +90,17 @@ def test_the_answer_comes_first(client, cloud, tmp_path):
     page = client.get(f"/predictions/{prediction.id}")
 
     told = text_of(page)
-    order = ["1 of 2 customers", "45.0 %", "1.2 M", "low 1 50.0 %", "tenure is low", "<C1>", "SHA"]
+    order = [
+        "1 of 2 customers",
+        "50.0 %",
+        "1 customer predicted to leave",
+        "churn_prediction",
+        "1.2 M",
+        "low 1 50.0 %",
+        "tenure is low",
+        "<C1>",
+        "SHA",
+    ]
     places = [told.find(words) for words in order]
     assert -1 not in places
     assert places == sorted(places)
@@ -182,23 +202,27 @@ FACTS = FileFacts(
 
 def completed_with_errors(cloud, rows=2000, **at_risk):
     """A prediction 1,235 of whose rows have no score."""
+    summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
+    return completed(cloud, summary, rows, 1235, row_errors=LISTED, **at_risk)
+
+
+def completed(cloud, summary, rows=2, rows_failed=0, **more):
+    """A prediction with this summary."""
     queued = cloud.submit(CONTENT)
     claim = claim_of(cloud.store.claim("demo", queued.id, 1, "worker-1"))
-    summary = SUMMARY.model_copy(update={"row_errors": (TEXT_IN_TENURE, SHORT_ROWS)})
     summary_file = SummaryFile(
         prediction=queued.id,
         model="m1",
         rows=rows,
-        rows_failed=1235,
+        rows_failed=rows_failed,
         summary=summary,
-        row_errors=LISTED,
-        **{"customers_at_risk": (AT_RISK,)} | at_risk,
+        **{"customers_at_risk": (AT_RISK,)} | more,
     )
     key = f"results/demo/{queued.id}/1/summary.json"
     cloud.s3.put_object(
         Bucket=cloud.results_bucket, Key=key, Body=summary_file.model_dump_json().encode()
     )
-    result = ResultFile(key="k", summary_key=key, rows=rows, rows_failed=1235, model="m1")
+    result = ResultFile(key="k", summary_key=key, rows=rows, rows_failed=rows_failed, model="m1")
     return cloud.store.complete(claim, result, summary)
 
 
@@ -234,7 +258,32 @@ def test_where_no_row_could_be_scored_that_comes_first_and_no_empty_figures(clie
     assert told.count("Column tenure holds no number") == 1
     assert "expected to leave" not in page.text
     assert "stacked-bar" not in page.text
-    assert "customers.csv 1,235 –" in listed
+    assert "customers.csv 0 of 1,235 scored –" in listed
+
+
+def test_values_that_the_model_does_not_know_are_a_warning_before_the_answer(client, cloud):
+    new = (
+        NewValueCount(column="Contract", rows=7043, first_row=1),
+        NewValueCount(column="<b>", rows=1, first_row=5),
+    )
+    first = NewValue(row=1, column="Contract", text="<i>Weekly")
+    summary = SUMMARY.model_copy(update={"new_values": new})
+
+    page = client.get(f"/predictions/{completed(cloud, summary, new_values=(first,)).id}")
+
+    told = text_of(page)
+    order = [
+        "Some values are new to the model",
+        "Column Contract has values that the model does not know in 7,043 rows "
+        "(first: row 1, “<i>Weekly”).",
+        "Column <b> has values that the model does not know in 1 row (row 5).",
+        "may be far off",
+        "of 2 customers",
+    ]
+    places = [told.find(words) for words in order]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "<i>Weekly" not in page.text
 
 
 TURNING = "\N{RIGHT-TO-LEFT OVERRIDE}C1"
@@ -255,7 +304,18 @@ def test_an_id_can_be_anything(client, cloud, id_, shown):
         f"/predictions/{completed_with_errors(cloud, customers_at_risk=(at_risk,)).id}"
     )
 
-    assert f'<th scope="row">{shown}</th>' in page.text
+    assert re.search(f'<th scope="row"( class="id")?>{re.escape(shown)}</th>', page.text)
+
+
+@pytest.mark.parametrize(("length", "is_usual"), [(10, True), (36, True), (37, False)])
+def test_an_id_of_a_usual_length_stays_on_one_line(client, cloud, length, is_usual):
+    at_risk = AT_RISK.model_copy(update={"id": "-" * length})
+
+    page = client.get(
+        f"/predictions/{completed_with_errors(cloud, customers_at_risk=(at_risk,)).id}"
+    )
+
+    assert ('class="id"' in page.text) == is_usual
 
 
 @pytest.mark.parametrize(("numbered", "heading"), [(True, "Row"), (False, "Customer")])
@@ -265,6 +325,48 @@ def test_rows_are_not_called_customers(client, cloud, numbered, heading):
     page = client.get(f"/predictions/{prediction.id}").text
 
     assert f'<th scope="col">{heading}</th>' in page
+
+
+NEAREST = FACTS.model_copy(update={"nearest": {"customerID": ODD}})
+
+
+def numbered(client, cloud, monkeypatch, facts):
+    """The page of a prediction whose file has no id column."""
+    done = completed(cloud, SUMMARY, ids_are_row_numbers=True)
+    known = done.input.model_copy(update={"facts": facts})
+    monkeypatch.setattr(Store, "get", lambda *_: done.model_copy(update={"input": known}))
+    return client.get(f"/predictions/{done.id}")
+
+
+def test_what_may_be_the_id_can_be_matched_from_the_page(client, cloud, monkeypatch):
+    page = numbered(client, cloud, monkeypatch, NEAREST)
+    form = Form(page.text, "matching")
+    saved = client.post(form.action, data=form.fields)
+
+    assert "has no column customerID , so rows are numbered. Is it “" in text_of(page)
+    assert ODD not in page.text
+    assert cloud.store.column_matches("demo") == {"customerID": ODD}
+    assert "is now read as customerID" in text_of(client.get(saved.headers["Location"]))
+    again = numbered(client, cloud, monkeypatch, NEAREST)
+    assert "is read as it: upload the file again" in text_of(again)
+    assert "<form" not in again.text.partition("Rows are numbered")[2]
+
+
+@pytest.mark.parametrize("name", [None, "tenure", "x" * 201, "taken"])
+def test_a_name_that_cannot_be_the_id_is_not_offered(client, cloud, monkeypatch, name):
+    cloud.store.remember_column_matches("demo", {"tenure": "taken"})
+    nearest = {"customerID": name} if name else {}
+
+    page = numbered(client, cloud, monkeypatch, FACTS.model_copy(update={"nearest": nearest}))
+
+    assert "no column customerID , so rows are numbered. Add it" in text_of(page)
+    assert "Is it" not in text_of(page)
+
+
+def test_rows_that_have_ids_are_not_said_to_be_numbered(client, cloud):
+    page = client.get(f"/predictions/{completed(cloud, SUMMARY).id}")
+
+    assert "Rows are numbered" not in page.text
 
 
 def test_the_facts_say_how_the_file_was_read(client, cloud, monkeypatch):
@@ -312,30 +414,76 @@ def test_a_browser_without_scripts_reloads_what_is_unfinished(client, cloud, pag
     assert re.search(f'<noscript><meta {REFRESH} content="3"></noscript>', page)
 
 
-def test_no_page_has_a_script_or_a_style_in_it(client, cloud, tmp_path):
-    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+@pytest.fixture
+def opened(client, cloud):
+    """Open a page, which must be there. The account has matched as many columns as there are."""
+    matches = {name: f"Our own name of {name}" for name in SCHEMA.known_columns}
+    cloud.store.remember_column_matches("demo", matches)
+
+    def open_page(path):
+        answer = client.get(path)
+        assert answer.status_code == (404 if path == "/nothing" else 200), path
+        return answer
+
+    return open_page
+
+
+def test_no_page_has_a_script_or_a_style_in_it(opened, cloud, tmp_path):
+    pages = ["/predictions", "/predictions/new", "/columns", "/nothing"]
     pages += [f"/predictions/{brought_to(status, cloud, tmp_path).id}" for status in Status]
 
     for page in pages:
-        text = client.get(page).text
+        text = opened(page).text
         assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=", text) == [], page
 
 
 HEAVIEST_BYTES = 100_000
 
 
-def test_a_page_and_all_it_needs_is_light(client, cloud, tmp_path):
+def test_a_page_and_all_it_needs_is_light(opened, cloud, tmp_path):
     failed = completed_with_errors(cloud)
     for _ in range(25):
         one = brought_to(Status.COMPLETED, cloud, tmp_path, name="customers-of-may-2026.csv")
     queued = cloud.submit(CONTENT)
-    pages = ["/predictions", "/predictions/new", "/predictions/columns", "/nothing"]
+    pages = ["/predictions", "/predictions/new", "/columns", "/nothing"]
     pages += [f"/predictions/{prediction.id}" for prediction in (one, failed, queued)]
 
     for page in pages:
-        answer = client.get(page)
+        answer = opened(page)
         linked = set(re.findall(r'(?:src|href)="/(static/[^"?]+\.(?:js|css|svg))', answer.text))
         assert len(linked) >= 3, page
         files = [Path(web.__file__).parent / path for path in linked]
         weight = len(answer.data) + sum(file.stat().st_size for file in files)
         assert weight <= HEAVIEST_BYTES, page
+
+
+def test_rows_without_a_score_are_told_in_the_list(client, cloud):
+    completed_with_errors(cloud)
+
+    assert "customers.csv 765 of 2,000 scored 1 0.1 %" in text_of(client.get("/predictions"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "predicted", "rows", "told"),
+    [
+        (1.78, 1, 5, ("2 of 5 customers", "to leave, 40.0 %", "1 customer predicted to leave")),
+        (0.4, 0, 2, ("0 of 2 customers", "to leave, 0.0 %", "0 customers predicted")),
+        (
+            1877.3,
+            1467,
+            7043,
+            ("1,877 of 7,043 customers", "to leave, 26.7 %", "1,467 customers predicted"),
+        ),
+    ],
+)
+def test_the_share_is_that_of_the_numbers_that_are_shown(
+    client, cloud, expected, predicted, rows, told
+):
+    update = {"expected_churners": expected, "predicted_churners": predicted}
+    prediction = completed(cloud, SUMMARY.model_copy(update=update), rows)
+
+    page = text_of(client.get(f"/predictions/{prediction.id}"))
+
+    assert "the sum of all probabilities" in page
+    for words in told:
+        assert words in page

@@ -24,6 +24,7 @@ EVERYWHERE = [
     "/",
     "/predictions",
     "/predictions/new",
+    "/columns",
     "/nothing",
     "/api/predictions",
     "/api/nothing",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from app.server import LONGEST_HEADER_BYTES, THREADS
+from app.server import LONGEST_HEADER_BYTES, SLOWEST_BYTES_PER_S, THREADS
 from signed_in import SETTINGS, person, program, said_of
 from web_process import WAIT_S, Server, serving
 
 BEFORE = """
 import itertools
 import app, app.server
+from flask import request
 
 app.server.LONGEST_SILENCE_S = 1
 create_app = app.create_app
@@ -23,6 +26,12 @@ def with_an_endless_answer(*args, **kwargs):
     made = create_app(*args, **kwargs)
     endless = lambda: made.response_class(itertools.repeat(b"x" * 65536))
     made.add_url_rule("/endless", "endless", endless)
+
+    def followed():  # as `app.live` does
+        request.environ["gunicorn.socket"].settimeout(1)
+        return endless()
+
+    made.add_url_rule("/followed", "followed", followed)
     return made
 
 app.create_app = with_an_endless_answer
@@ -110,11 +119,64 @@ def test_a_sender_that_falls_silent_gives_its_thread_back(server):
             connection.close()
 
 
-def test_an_answer_that_nobody_reads_is_given_up(server):
+@contextmanager
+def trickling(connections: Sequence[socket.socket]) -> Iterator[None]:
+    """Send a byte on each connection now and then, sooner than any silence is too long."""
+    enough = threading.Event()
+
+    def trickle():
+        while not enough.wait(0.3):
+            for connection in connections:
+                with suppress(OSError):
+                    connection.send(b"x")
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        get("/healthz")[:-2],
+        head("POST", "/columns", FORM, "Content-Length: 60000"),
+        head("POST", "/predictions", "text/csv", "Content-Length: 60000"),
+        head("POST", "/predictions", "text/csv", "Transfer-Encoding: chunked") + b"EA60\r\n",
+    ],
+)
+def test_senders_that_trickle_hold_nobody_up(server, begun):
+    connections = [server.connect() for _ in range(THREADS + 1)]
+    try:
+        for connection in connections:
+            connection.sendall(begun)
+        with trickling(connections):
+            assert is_healthy_soon(server)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_a_slow_sender_that_goes_on_is_heard_to_the_end(server):
+    piece = b"x" * (SLOWEST_BYTES_PER_S // 2)
+    with server.connect() as connection:
+        connection.sendall(head("POST", "/columns", FORM, f"Content-Length: {12 * len(piece)}"))
+        for _ in range(12):
+            time.sleep(0.25)
+            connection.sendall(piece)
+
+        assert b"did not arrive whole" not in connection.recv(65536)
+
+
+@pytest.mark.parametrize("path", ["/endless", "/followed"])
+def test_an_answer_that_nobody_reads_is_given_up(server, path):
     connections = [server.connect() for _ in range(THREADS)]
     try:
         for connection in connections:
-            connection.sendall(get("/endless"))
+            connection.sendall(get(path))
             assert connection.recv(1)
 
         assert is_healthy_soon(server)

@@ -23,11 +23,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
+import finished
 from app import client as api_client
 from app.client import Client, Refused
 from app.commands import submit
 from finished import CONTENT, FAILURE, RESULT, worked_on
-from predictions.record import Status
+from predictions.record import NewValueCount, Status
 from product import free_port
 from signed_in import token
 
@@ -101,13 +102,14 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def works(cloud, tmp_path):
+def works(cloud, tmp_path_factory):
     """Make a step in which a worker brings the prediction that is asked for to a status."""
+    scratch = tmp_path_factory.mktemp("worker")
 
     def to(status):
         def step(environ, _app):
             prediction_id = environ["PATH_INFO"].rpartition("/")[2]
-            worked_on(cloud.store.get("demo", prediction_id), status, cloud, tmp_path)
+            worked_on(cloud.store.get("demo", prediction_id), status, cloud, scratch)
 
         return step
 
@@ -124,6 +126,10 @@ def start(*arguments, **options):
     """Start the command as a process of its own."""
     command = [sys.executable, "-c", MAIN, "submit", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def predictions(cloud):
@@ -182,9 +188,37 @@ def test_waiting_for_it_tells_what_the_result_says(front, url, source, works):
     assert ended.stdout.splitlines()[2:] == [
         "2 customers scored by m1",
         "without a score: 0",
-        "expected to leave: 1",
+        "expected to leave, by the sum of probabilities: 1",
+        "predicted to leave, one by one: 1",
         "revenue at risk: 1,234,567.00",
     ]
+
+
+def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, works, monkeypatch):
+    new = NewValueCount(column="Contract", rows=2, first_row=1)
+    summary = finished.SUMMARY.model_copy(update={"new_values": (new,)})
+    monkeypatch.setattr(finished, "SUMMARY", summary)
+    front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
+
+    ended = call(source, "--url", url, "--wait")
+
+    assert ended.exit_code == 0
+    told = "Column `Contract` has values that the model does not know in 2 rows (first: row 1)."
+    assert ended.stderr == f"warning: {told}\n"
+
+
+@pytest.mark.parametrize("options", [["--wait"], ["--wait", "--json"]])
+def test_a_file_of_which_no_row_could_be_scored_ends_with_1(
+    front, url, source, works, monkeypatch, options
+):
+    monkeypatch.setattr(finished, "ROWS_FAILED", 2)
+    front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
+
+    ended = call(source, "--url", url, *options)
+
+    assert ended.exit_code == 1
+    assert "no row could be scored: the column error of the result says why" in ended.stderr
+    assert "--json" in options or "\n0 customers scored by m1\nwithout a score: 2\n" in ended.stdout
 
 
 def test_the_result_is_downloaded_as_it_is(front, url, source, works, tmp_path):
@@ -197,7 +231,7 @@ def test_the_result_is_downloaded_as_it_is(front, url, source, works, tmp_path):
     assert ended.exit_code == 0
     assert ended.stdout.splitlines()[-1] == f"result: {target}"
     assert target.read_text() == RESULT
-    assert not list(tmp_path.glob("*.partial"))
+    assert names_in(tmp_path) == {"may.csv", "scored.csv"}
 
 
 def test_as_json_it_prints_the_api_s_answer_and_where_the_result_is(
@@ -427,7 +461,7 @@ def test_a_download_that_breaks_off_again_and_again_changes_nothing(
     assert ended.exit_code == 1
     assert f"The prediction is still at the service: {url}/predictions/" in ended.stderr
     assert target.read_text() == "of last month"
-    assert not list(tmp_path.glob("*.partial"))
+    assert names_in(tmp_path) == {"may.csv", "scored.csv"}
 
 
 # ---- what goes wrong is said ----

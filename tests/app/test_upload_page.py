@@ -4,48 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from app.rate_limit import RATE_LIMITS, RateLimits
 from finished import CONTENT
+from page_form import ODD, Form
 from page_text import text_of
-
-ODD = "<script>alert('1')</script>\"&amp;\n,"
-"""A name of a column as nobody would choose it."""
-
-
-class Form(HTMLParser):
-    """What a browser would send of one form of a page."""
-
-    def __init__(self, page, form_id):
-        super().__init__()
-        self.form_id = form_id
-        self.fields = {}
-        self.action = None
-        self._inside = False
-        self._select = None
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "form":
-            self._inside = attrs.get("id") == self.form_id
-            if self._inside:
-                self.action = attrs["action"]
-        elif not self._inside:
-            return
-        elif tag == "input":
-            self.fields[attrs["name"]] = attrs["value"]
-        elif tag == "select":
-            self._select = attrs["name"]
-        elif tag == "option" and (self._select not in self.fields or "selected" in attrs):
-            self.fields[self._select] = attrs["value"]
-
-    def handle_endtag(self, tag):
-        if tag == "form":
-            self._inside = False
 
 
 def upload(client, content, name="may.csv"):
@@ -156,10 +121,22 @@ def test_what_cannot_be_matched_is_told_on_the_form(client, cloud):
 
 
 def test_only_what_was_saved_is_said_to_be(client):
-    page = client.get("/predictions/new?saved=tenure&saved=<b>")
+    page = client.get("/predictions/new?saved=tenure&saved=<b>&missing=x")
 
     assert page.status_code == 200
     assert "Saved" not in page.text
+
+
+def test_what_is_still_missing_after_saving_is_named(client):
+    form = Form(upload(client, b"Tenure,Kunde\n3,x\n").text, "matching")
+    form.fields |= {"column:customerID": "1", "column:tenure": ""}
+
+    page = client.get(client.post(form.action, data=form.fields).headers["Location"])
+
+    told = text_of(page)
+    assert "“Kunde” is now read as customerID" in told
+    assert "Still missing: tenure . Choose the file again to match it" in told
+    assert "success" not in page.text
 
 
 def test_matched_columns_are_listed_and_removed(client, cloud):
@@ -180,6 +157,31 @@ def test_matched_columns_are_listed_and_removed(client, cloud):
     assert "No columns matched" in client.get("/columns").text
     assert "Columns matched" not in client.get("/predictions/new").text
     assert cloud.store.column_matches("other") == {"tenure": "theirs"}
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "left"),
+    [
+        ("/columns", {"names": '["Months"]', "column:tenure": "0"}, {"tenure": "Months"}),
+        ("/columns/remove", {"column": "gone"}, {}),
+    ],
+)
+def test_what_another_tab_saves_meanwhile_is_kept(client, cloud, monkeypatch, path, form, left):
+    cloud.store.remember_column_matches("demo", {"gone": "g"})
+    meanwhile = iter([{"customerID": "No.", "gone": "g"}])
+    get_item = cloud.store._table.get_item
+
+    def read_and_overtaken(**asked):
+        answer = get_item(**asked)
+        for matches in meanwhile:
+            cloud.store.remember_column_matches("demo", matches)
+        return answer
+
+    monkeypatch.setattr(cloud.store._table, "get_item", read_and_overtaken)
+
+    assert client.post(path, data=form).status_code == 303
+    kept = {"gone": "g"} if path == "/columns" else {}
+    assert cloud.store.column_matches("demo") == {"customerID": "No.", **kept, **left}
 
 
 def test_the_expected_columns_are_those_of_the_sample(client):

@@ -191,6 +191,23 @@ def test_what_the_file_turned_out_to_be_is_recorded(client, cloud):
     assert facts.matches == {"tenure": "Dauer", "customerID": "Kundennr"}
 
 
+def test_a_name_in_another_encoding_is_taken_as_far_as_it_can_be_read(client, cloud):
+    body = form(("file", "Kunden-März.csv", CONTENT)).replace("ä".encode(), "ä".encode("cp1252"))
+
+    answer = post_form(client, body)
+
+    assert answer.status_code == 202
+    name = cloud.store.get("demo", answer.json["id"]).input.name
+    assert name == "Kunden-M\N{REPLACEMENT CHARACTER}rz.csv"
+
+
+def test_a_folded_header_in_another_encoding_is_refused(client, cloud):
+    body = form(("file", "may.csv", CONTENT)).replace(b"; filename", b";\r\n x=\xe4; filename")
+
+    assert refused(post_form(client, body)) == (400, "incomplete-upload")
+    assert nothing_is_left(cloud)
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "", "text/html"])
 def test_other_content_types_are_refused(client, content_type):
     answer = client.post("/api/predictions", data=CONTENT, content_type=content_type)

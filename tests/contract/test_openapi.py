@@ -156,6 +156,7 @@ def test_what_is_refused_beside_the_api_is_a_problem_too(path, how, status):
     answer = APP.test_client().open(path, **how)
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert status != 400 or answer.json["code"] in described(path, "get", status)
     assert ProblemAnswer.model_validate(answer.json).status == status
 
 
@@ -172,6 +173,24 @@ def test_every_call_needs_a_token_but_those_that_are_for_anybody():
 
 def test_the_demo_account_needs_none():
     assert APP.test_client().get("/api/openapi.json").json["security"] == []
+
+
+def described(path, method, status):
+    operation = openapi.document(needs_token=False)["paths"][path][method]
+    return operation["responses"][str(status)]["description"]
+
+
+def test_every_call_says_that_it_answers_to_some_hosts_only():
+    calls = [
+        (path, method)
+        for path, operations in openapi.document(needs_token=False)["paths"].items()
+        for method in operations.keys() - {"parameters"}
+    ]
+    for path, method in calls:
+        address = path.replace("{prediction_id}", new_id())
+        answer = APP.test_client().open(address, method=method, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.json["code"]) == (400, "untrusted-host")
+        assert "`untrusted-host`" in described(path, method, 400), (path, method)
 
 
 def test_the_patterns_are_those_that_the_code_checks():

@@ -80,7 +80,7 @@ def assert_result(product, case, prediction_id, expected):
                 assert row["revenue_at_risk"] == as_expected["revenue_at_risk"]
     url = f"{product.url}/api/predictions/{prediction_id}/result.csv"
     written = product.http.get(url).content.decode()
-    for delimiter in ",;\t":  # as spreadsheets of all countries split it
+    for delimiter in ",;\t|":  # as spreadsheets of all countries split it
         for row in csv.reader(io.StringIO(written, newline=""), delimiter=delimiter):
             assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)
 

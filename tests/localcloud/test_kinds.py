@@ -389,7 +389,6 @@ def test_runs_that_ended_halfway_are_mended_by_the_next(emulator, small):
     # Half made: the thing is there, and what is set apart from its making is not.
     due = {
         "AssociateWebACL",
-        "CreateNotification",
         "CreateRule",
         "CreateUserPoolClient",
         "ModifyLoadBalancerAttributes",

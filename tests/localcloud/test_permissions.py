@@ -159,6 +159,9 @@ CALLS = {
         "store.remember_column_matches": lambda s, _, __: s.store.remember_column_matches(
             "acme", {"tenure": "months"}
         ),
+        "store.change_column_matches": lambda s, _, __: s.store.change_column_matches(
+            "acme", lambda remembered: {**remembered, "Contract": "plan"}
+        ),
         "queue.send": lambda s, root, _: s.queue.send(root.queued()),
         "queue.ping": lambda s, _, __: s.queue.ping(),
         "files.ping": lambda s, _, __: s.files.ping(),

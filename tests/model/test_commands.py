@@ -66,6 +66,41 @@ def test_predict_prints_json(source, tmp_path):
     assert len(said["customers_at_risk"]) == 20
 
 
+def test_predict_warns_of_values_that_the_model_does_not_know(source, tmp_path):
+    source.write_text(source.read_text().replace("Month-to-month", "Weekly"))
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: Column `Contract` has values that the model does not")
+    assert "(first: row 1, “Weekly”)" in result.stderr
+    said = json.loads(call("predict", source, "--json").stdout)
+    (new,) = said["summary"]["new_values"]
+    assert (new["column"], new["first_row"]) == ("Contract", 1)
+
+
+def test_predict_warns_that_rows_are_numbered(source):
+    source.write_text(source.read_text().replace("customerID", "Customer Id"))
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert result.stderr == "warning: The file has no column `customerID`: rows are numbered.\n"
+
+
+def test_predict_counts_those_with_a_score_and_ends_with_1_when_there_are_none(source, tmp_path):
+    customers = pd.read_csv(source, dtype=str, keep_default_na=False)
+    customers.loc[:9, "tenure"] = "n/a"
+    customers.to_csv(source, index=False)
+    some = call("predict", source)
+    assert some.exit_code == 0
+    assert "90 customers scored into" in some.stdout
+    assert "without a score: 10" in some.stdout
+
+    customers.assign(tenure="n/a").to_csv(source, index=False)
+    for options in ([], ["--json"]):
+        none = call("predict", source, "-o", tmp_path / "out.csv", *options)
+        assert none.exit_code == 1
+        assert "no row could be scored" in none.stderr
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 100, "it says what is wrong with each"
+
+
 def test_predict_does_not_overwrite_its_input(source, tmp_path):
     before = source.read_bytes()
     link = tmp_path / "link.csv"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from model.numbers import decimal_mark, numbers
+from model.numbers import decimal_mark, is_any_unclear, numbers
 
 NBSP, NARROW = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
 
@@ -88,7 +88,7 @@ def test_what_is_no_finite_number_is_told(cell, mark):
 @pytest.mark.parametrize(
     ("columns", "mark"),
     [
-        ([["29.85", "1"]], None),  # without a comma there is nothing to tell
+        ([["29.85", "1"]], "."),
         ([["1,234", "2"]], None),
         ([["1,234", "29.85"]], "."),
         ([["1,234"], ["29,85"]], ","),
@@ -98,12 +98,27 @@ def test_what_is_no_finite_number_is_told(cell, mark):
         ([["1,397"], ["70.35"]], "."),
         ([["5", "1,5"], ["12.50", "70.35", "1.234"]], "."),  # of all columns, not of one
         ([["5", "1.5"], ["12,50", "70,35", "1.234"]], ","),
+        ([["1.234", "1.234.567"]], ","),  # two marks in one number group its digits
+        ([["1,234", "1,234,567"]], "."),
+        ([["1,234", ".", ".", "29,85"]], ","),  # a mark alone is no number: it says nothing
+        ([["1.234", ",", ",", "29.85"]], "."),
+        ([["1,234", "5."], ["1,234", ".5"]], "."),
         ([[]], None),
         ([], None),
     ],
 )
 def test_the_decimal_mark_is_told_by_the_cells_that_say_it(columns, mark):
     assert decimal_mark(columns) == mark
+
+
+@pytest.mark.parametrize("cell", ["1,234", "1.234", "-1.234", "  999,000 ", "\t1,234\r\n"])
+def test_a_cell_that_may_be_two_numbers_is_found_among_the_others(cell):
+    assert is_any_unclear(["5", cell, "", "x"])
+
+
+def test_what_is_one_number_or_none_needs_no_mark():
+    clear = ["", "29,85", "0.125", "1234,567", "1.234,5", "1.234.567", ".", "1.2345", "x1,234"]
+    assert not is_any_unclear(clear)
 
 
 def test_a_long_cell_is_quoted_on_one_line_and_cut_as_in_every_refusal():

@@ -10,15 +10,17 @@ import pandas as pd
 import pytest
 import xgboost
 
+from model import file_mark, scoring
 from model import predict as predict_module
-from model import scoring
 from model.artifact import SHIPPED, feature_types, load
 from model.features import encode
+from model.numbers import decimal_mark
 from model.predict import Scored, score_file
 from model.result import neutral
 from model.scoring import explain
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
+from predictions.schema import Column
 
 Run = Callable[..., tuple[Scored, pd.DataFrame]]
 
@@ -255,6 +257,46 @@ def test_a_german_file_scores_like_an_english_one(run, customers, monkeypatch, r
     assert result[numbers].equals(expected[numbers])
 
 
+@pytest.mark.parametrize("file", ["american", "german"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_order_of_the_rows_decides_nothing(run, customers, monkeypatch, file, reverse):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(file_mark, "BLOCK_ROWS", 2)
+    customers["MonthlyCharges"] = "50"
+    told = {"american": ["1,234", "29.85"], "german": ["1.234", "29,85"]}[file]
+    plain = customers.assign(TotalCharges=["1234"] * 4 + ["29.85"] * 2)
+    written = customers.assign(TotalCharges=[told[0]] * 4 + [told[1]] * 2)
+    if reverse:
+        plain, written = plain[::-1], written[::-1]
+    _, expected = run(plain)
+    _, result = run(written)
+    numbers = ["churn_probability", "revenue_at_risk", "error"]
+    assert result[numbers].equals(expected[numbers])
+
+
+def test_a_file_is_read_ahead_once_and_only_for_a_cell_that_asks(run, customers, monkeypatch):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 2)
+    read_ahead = []
+    monkeypatch.setattr(
+        file_mark, "decimal_mark", lambda cells: read_ahead.append(1) or decimal_mark(cells)
+    )
+    run(customers.assign(TotalCharges="29,85"))
+    assert read_ahead == []
+    run(customers.assign(TotalCharges=["29,85", "5", *["1.234"] * 4]))
+    assert read_ahead == [1]
+
+
+def test_a_row_of_the_wrong_shape_has_no_say_in_the_decimal_mark(run, customers, tmp_path):
+    customers[["MonthlyCharges", "TotalCharges"]] = ["50", "1,234"]
+    path = tmp_path / "shifted.csv"
+    shifted = customers.iloc[[0] * 3].assign(TotalCharges="29.85", note="")
+    header, *rows = customers.to_csv(index=False).splitlines()
+    path.write_text("\n".join([header, *rows, *shifted.to_csv(index=False).splitlines()[1:]]))
+    scored, _ = run(path)
+    kinds = {(error.kind, error.rows) for error in scored.summary.row_errors}
+    assert kinds == {("ambiguous-number", 6), ("cell-count", 3)}
+
+
 def test_columns_under_other_names_score_by_their_matches(run, customers):
     customers.loc[2, "tenure"] = "n/a"
     _, expected = run(customers)
@@ -297,6 +339,72 @@ def test_an_unseen_category_scores_as_missing_and_the_reason_says_so(run, custom
     assert any("Contract is missing: " in said for said in reasons[1])
 
 
+def test_capitals_and_spaces_around_it_make_no_other_category(run, telco):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(300)
+    scored, expected = run(customers)
+    words = customers.columns.difference(["customerID"])
+    written = customers.copy()
+    for change in (str.lower, str.upper, lambda cell: f" {cell.swapcase()}\N{NO-BREAK SPACE}"):
+        written[words] = customers[words].map(change)
+        again, result = run(written)
+        assert again.summary == scored.summary
+        assert result["churn_probability"].equals(expected["churn_probability"])
+
+
+def test_capitals_tell_categories_apart_where_they_are_all_that_differs():
+    column = Column(name="plan", kind="categorical", categories=("A", "a", "b"))
+    features = encode([column], {"plan": ["A", "a", "B", "b", "ß", "", "SS"]})
+    assert features.matrix[:4, 0].tolist() == [0, 1, 2, 2]
+    assert np.isnan(features.matrix[4:, 0]).all()
+    assert features.new[:, 0].tolist() == [False] * 4 + [True, False, True]
+
+    twice = Column(name="plan", kind="categorical", categories=("Ab", "aB"))
+    assert encode([twice], {"plan": ["ab"]}).new.all(), "it may be either"
+
+
+@pytest.mark.parametrize("rows_per_block", [2, 20_000])
+def test_values_that_the_model_does_not_know_are_counted_by_column(
+    run, customers, monkeypatch, rows_per_block
+):
+    monkeypatch.setattr(predict_module, "BLOCK_ROWS", rows_per_block)
+    customers.loc[[1, 3, 4], "Contract"] = ["Weekly" * 20, "Daily", "monthly"]
+    customers.loc[5, "gender"] = "Diverse"
+    customers.loc[[0, 2], "Partner"] = ["", " "]  # not known is not new
+    customers.loc[4, "tenure"] = "n/a"  # without a score nothing was counted as empty
+    scored, _ = run(customers.rename(columns={"gender": "sex"}), matches={"gender": "sex"})
+    assert [(new.column, new.rows, new.first_row) for new in scored.summary.new_values] == [
+        ("sex", 1, 6),
+        ("Contract", 2, 2),
+    ]
+    assert [(new.column, new.row, new.text) for new in scored.new_values] == [
+        ("sex", 6, "Diverse"),
+        ("Contract", 2, "Weekly" * 10 + "…"),
+    ]
+
+
+def test_a_row_of_the_wrong_shape_has_no_new_values(run, customers, tmp_path):
+    lines = customers.to_csv(index=False).splitlines()
+    lines[2] = f"shifted,{lines[2]}"
+    path = tmp_path / "shifted.csv"
+    path.write_text("\n".join(lines))
+    assert run(path)[0].summary.new_values == ()
+
+
+def test_what_raises_the_risk_tells_new_values_from_missing_ones(run, telco):
+    customers = pd.read_csv(telco, dtype=str, keep_default_na=False).head(400)
+    reasons = {}
+    for value in ("", "by barter"):
+        scored, _ = run(customers.assign(PaymentMethod=value))
+        reasons[value] = {
+            top.reason: top.customers
+            for top in scored.summary.top_reasons
+            if "PaymentMethod" in top.reason
+        }
+    assert list(reasons[""]) == ["PaymentMethod is missing: raises the risk"]
+    assert list(reasons["by barter"]) == ["PaymentMethod is new to the model: raises the risk"]
+    assert list(reasons[""].values()) == list(reasons["by barter"].values())
+
+
 def test_columns_may_stand_in_any_order_with_others_beside_them(run, customers):
     _, expected = run(customers)
     shuffled = customers[customers.columns[::-1]].assign(note="=1+1").drop(columns="Churn")
@@ -336,13 +444,47 @@ def test_other_texts_stay_as_they_are(text):
     assert neutral(text) == text
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("x;=1+1;y", "x;'=1+1;y"),
+        ("x\t+1|-1", "x\t'+1|'-1"),
+        ("x; \N{ZERO WIDTH SPACE}@SUM(1)", "x;' \N{ZERO WIDTH SPACE}@SUM(1)"),
+        ("x\n=1+1", "x\n'=1+1"),
+        ("x\r\n=1+1", "x\r\n'=1+1"),
+        ('x;"=1+1"', 'x;\'"=1+1"'),
+        ("x;\N{FULLWIDTH EQUALS SIGN}1", "x;'\N{FULLWIDTH EQUALS SIGN}1"),
+        ("=1;=2", "'=1;'=2"),
+        ("\t=1", "'\t'=1"),
+        ("a; b|c;1=1", "a; b|c;1=1"),
+        ('"=1+1', '"=1+1'),
+    ],
+)
+def test_no_part_of_a_text_can_become_a_cell_that_runs(text, safe):
+    assert neutral(text) == safe
+
+
+FORMULA = "x;=cmd|'/C calc'!A0;y"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_split_elsewhere_the_result_has_no_cell_that_runs(run, customers, delimiter, tmp_path):
+    # In the id, in the reasons and in the error.
     customers.loc[:1, "customerID"] = ["a;=1+1", "a\t=1+1"]
-    run(customers)
+    customers.loc[2, "Contract"] = FORMULA
+    customers.loc[3, "tenure"] = "x;=1+1;y"
+    customers.loc[4, "Contract"] = "x\n=1+1"
+    customers.loc[5, "Contract"] = 'x\t"=1+1"'
+    _, result = run(customers)
+    assert "x;'=cmd|'/C calc'!A0;y" in "".join(result.loc[2, "reason_1":"reason_3"])
+    assert "x;'=1+1;y" in result["error"][3]
     text = (tmp_path / "out.csv").read_bytes().decode()
-    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
-    assert not [cell for cell in cells if cell.startswith("=")]
+    cells = [
+        cell
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        for cell in row
+    ]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 def test_names_of_the_file_are_neutralised_wherever_they_are_written(run, customers):

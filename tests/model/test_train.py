@@ -154,6 +154,17 @@ def test_a_ragged_row_is_refused_with_its_number(labelled):
     assert (failure.code, failure.row) == ("ragged-row", 7)
 
 
+def test_all_columns_together_tell_the_decimal_mark(labelled, tmp_path):
+    """Of the bills alone nothing tells whether 1,234 is a thousand; the charges do."""
+    header, *rows = labelled.read_text().splitlines()
+    bills = [f"{row};{1 + n % 9},{n % 5 + 100}" for n, row in enumerate(rows)]
+    labelled.write_text("\n".join([f"{header};bill", *bills]))
+    schema = trained(labelled, tmp_path / "model", revenue_column="bill")
+    kinds = {column.name: column.kind for column in schema.columns}
+    averages = {column.name: column.average for column in schema.columns}
+    assert (kinds["bill"], averages["bill"] > 1000) == ("numeric", True)
+
+
 def test_a_revenue_in_words_is_refused(labelled):
     failure = refusal(labelled, revenue_column="plan")
     assert (failure.code, failure.column) == ("revenue-not-numeric", "plan")

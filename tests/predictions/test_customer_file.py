@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from predictions.customer_file import BLOCK_CHARACTERS, open_customer_file
+from predictions.customer_file import BLOCK_CHARACTERS, CustomerFile, open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.record import Failure
 
@@ -72,13 +72,66 @@ def test_a_row_of_blank_cells_is_a_row_and_a_blank_line_is_not(path):
     assert errors == {2: "the row is empty"}
 
 
+@pytest.mark.parametrize(
+    "nothing", [",,,,", "  ", ";;\n\n\t\t", '"",""', "|", "\N{NO-BREAK SPACE}"]
+)
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_lines_with_nothing_in_them_before_the_header_are_passed_over(path, nothing, delimiter):
+    text = f"{nothing}\nid,a\n1,x\n,\n3\n".replace(",", delimiter)
+    customers, columns, errors = read(path, text, needed=["a"])
+    assert customers.header == ("id", "a")
+    assert columns["id"] == ["1", "", "3"]
+    assert errors == {2: "the row is empty", 3: "the row has 1 cell where the header has 2"}
+    assert customers.facts.rows == 3
+    with open_customer_file(path, ["a"]) as customers:
+        assert list(customers.count_rows()) == []
+        assert customers.facts.rows == 3
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;", "sep=", "\nsep=;"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_first_line_that_names_the_delimiter_is_no_header(path, line, delimiter):
+    text = f"{line}\r\nid,a\r\n1,x\r\n".replace(",", delimiter)
+    customers, columns, _ = read(path, text, needed=["a"])
+    assert (customers.header, columns["a"]) == (("id", "a"), ["x"])
+
+
+def test_a_delimiter_that_is_named_is_used_where_the_names_do_not_tell(path):
+    customers, _, _ = read(path, "sep=;\nName, first;a\n1;2\n")
+    assert customers.header == ("Name, first", "a")
+
+
+@pytest.mark.parametrize(
+    ("above", "line", "named"),
+    [
+        ("Customers of May", 2, "Customers of May"),
+        ("Customers of May;;\n;;", 3, "Customers of May"),
+        (";Report;x\n\nby region;;\n", 5, "Report"),
+        ('"a title\nover two lines"', 3, "a title\nover two lines"),
+    ],
+)
+def test_what_stands_above_the_header_is_told_with_the_headers_line(path, above, line, named):
+    text = f"{above}\nid;Months;fee\n1;2;3\n"
+    matches = {"tenure": "Months"}
+    with pytest.raises(BadCustomerFile) as caught:
+        CustomerFile([text.encode()], ["tenure", "fee"], matches=matches)
+    failure = caught.value.failure
+    assert failure.code == "header-not-first"
+    assert failure.message == f"The header is in line {line}, below “{named}”."
+
+
+def test_a_line_that_is_no_better_than_the_first_is_not_taken_for_the_header(path):
+    text = "id,fee,Contract\n1,tenure,x\n2,Zip,y\n"
+    assert refusal(path, text, needed=["tenure", "fee", "Zip"]).code == "missing-columns"
+
+
 def test_columns_without_a_name_are_no_duplicates(path):
     _, columns, errors = read(path, "id,,\n1,,\n")
     assert columns["id"] == ["1"]
     assert errors == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b" , \n1,2\n"])
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b" , \n;;\n\n"])
 def test_an_empty_file_is_refused(path, content):
     assert refusal(path, content).code == "empty-file"
 
@@ -183,6 +236,18 @@ def test_only_the_chosen_columns_are_kept(path):
         (block,) = customers.blocks(10)
     assert block.columns == {"b": ("y", "", "z"), "id": ("1", "2", "3")}
     assert list(block.errors) == [1]
+
+
+def test_the_name_most_like_an_optional_column_that_is_not_there_is_a_fact():
+    def nearest(header, **more):
+        file = f"{header}\n1,2,3\n".encode()
+        return CustomerFile([file], ["tenure"], optional=["customerID"], **more).facts.nearest
+
+    assert nearest("tenure,x,Customer Id") == {"customerID": "Customer Id"}
+    assert nearest("tenure,x,y") == nearest("customerID,customer_id,tenure") == {}
+    used = {"customerID": "customer_id", "tenure": "Customer Id"}
+    assert nearest("tenure,Customer Id,customer_id", matches=used) == {}
+    assert nearest("Customer Id,x,y", matches={"tenure": "Customer Id"}) == {}
 
 
 def test_a_block_of_long_rows_ends_early(path):

@@ -210,10 +210,17 @@ def test_the_stream_gives_what_was_asked_for():
 HEAD = (HEADER + "C1,2,x,3\n" * 20_000).encode()[: file_text.HEAD]
 
 
+LONG_HEADER = "tenure," + ",".join(f"column {n}" for n in range(6_000))
+
+
 @pytest.mark.parametrize(
     "head",
     [
         HEAD,
+        f"\n{LONG_HEADER}".encode()[: file_text.HEAD],
+        f'"tenure\r\n(months)",{LONG_HEADER}'.encode()[: file_text.HEAD],
+        f"\n{LONG_HEADER}".encode("utf-16")[: file_text.HEAD],
+        f"\N{GUJARATI SIGN CANDRABINDU}{LONG_HEADER}".encode("utf-16")[: file_text.HEAD],
         HEAD.decode().encode("utf-16")[: file_text.HEAD - 1],
         HEADER.encode() + b'"' + b"x" * 70_000,
         HEADER.encode()[:20],
@@ -231,6 +238,10 @@ def test_a_head_is_not_refused_for_being_cut_off(head):
     [
         (HEAD.replace(b"tenure", b"months", 1), "missing-columns"),
         (HEAD.replace(b"customerID", b"tenure", 1), "duplicate-columns"),
+        (HEAD.replace(b"MonthlyCharges", b"MonthlyCharges,customerID", 1), "duplicate-columns"),
+        (b"\n" + HEAD.replace(b"tenure", b"months", 1), "missing-columns"),
+        (b'"a\nb",c\n' + HEAD, "header-not-first"),
+        (HEAD.decode().replace("tenure", "months").encode("utf-16"), "missing-columns"),
         (b"\x1f\x8b\n" + HEAD, "not-text"),
     ],
 )
@@ -238,3 +249,22 @@ def test_a_head_tells_what_is_wrong_with_the_header(head, code):
     with pytest.raises(BadCustomerFile) as caught:
         check_head(head, SCHEMA, {})
     assert caught.value.failure.code == code
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["customerID,customerID,tenure,Contract,MonthlyCharges", "customerID,Contract,MonthlyCharges"],
+)
+def test_the_head_says_what_the_whole_file_says(header):
+    """Also of an id column, which is no candidate for a missing one that sounds like it."""
+    columns = (*SCHEMA.columns, Column(name="customerIDs", kind="numeric"))
+    schema = SCHEMA.model_copy(update={"columns": columns})
+    content = f"{header}\nC1,C1,2,x,3\n".encode()
+
+    with pytest.raises(BadCustomerFile) as by_head:
+        check_head(content, schema, {})
+    with pytest.raises(BadCustomerFile) as by_all:
+        FileCheck([content], schema, {}).stream()
+
+    assert by_head.value.failure == by_all.value.failure
+    assert "the file has “customerID”" not in by_head.value.failure.message

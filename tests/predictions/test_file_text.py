@@ -99,23 +99,25 @@ def test_a_nul_is_refused_with_its_line(codec):
 
 
 @pytest.mark.parametrize(
-    ("head", "code", "said"),
+    ("head", "code", "said", "hint"),
     [
-        (b"PK\x03\x04 rest of a workbook", "not-text", "a workbook or an archive"),
-        (b"\x1f\x8b\x08 bomb", "not-text", "a gzip archive"),
-        (b"\x89PNG\r\n\x1a\n", "not-text", "a picture"),
-        (b"%PDF-1.7", "not-text", "a PDF"),
-        (b'\n[ {"id": 1, "tenure": 2}]', "not-a-csv", "JSON"),
-        (b'{"id": 1}', "not-a-csv", "JSON"),
-        (b"\xef\xbb\xbf<!doctype html><p>a, b", "not-a-csv", "HTML"),
+        (b"PK\x03\x04 rest", "not-text", "a workbook or an archive", "or unpack the archive"),
+        (b"\xd0\xcf\x11\xe0 rest", "not-text", "a workbook", "Save it as “CSV UTF-8”"),
+        (b"\x1f\x8b\x08 bomb", "not-text", "a gzip archive", "Unpack it"),
+        (b"Rar! rest", "not-text", "an archive", "Unpack it"),
+        (b"\x89PNG\r\n\x1a\n", "not-text", "a picture", "Choose the file with the customers."),
+        (b"%PDF-1.7", "not-text", "a PDF", "Choose the file with the customers."),
+        (b'\n[ {"id": 1, "tenure": 2}]', "not-a-csv", "JSON", "Save it as “CSV UTF-8”"),
+        (b'{"id": 1}', "not-a-csv", "JSON", "Save it as “CSV UTF-8”"),
+        (b"\xef\xbb\xbf<!doctype html><p>a, b", "not-a-csv", "HTML", "Save it as “CSV UTF-8”"),
     ],
 )
-def test_another_format_is_called_what_it_is(head, code, said):
+def test_another_format_is_called_what_it_is_and_what_helps_is_said(head, code, said, hint):
     failure = refusal(head + b" " * 100)
 
     assert failure.code == code
     assert said in failure.message
-    assert "Save it as “CSV UTF-8”" in failure.hint
+    assert hint in failure.hint
 
 
 @pytest.mark.parametrize("header", ["[id],[tenure]", "{id},tenure", "<3 months,b", "BZ,hour"])

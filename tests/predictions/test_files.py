@@ -106,3 +106,8 @@ def test_what_is_erased_was_marked_as_deleted_for_its_copies_to_follow(cloud, tm
         for marker in cloud.s3.list_object_versions(Bucket=bucket).get("DeleteMarkers", ())
     }
     assert marked == {"uploads/demo/p/input.csv", key, summary_key}
+
+
+def test_a_summary_of_before_new_values_were_counted_is_read():
+    old = SUMMARY.model_dump(exclude={"new_values": True, "summary": {"new_values"}})
+    assert SummaryFile.model_validate(old) == SUMMARY

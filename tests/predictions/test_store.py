@@ -75,6 +75,33 @@ def test_pages_follow_each_other_without_gap_or_repeat(store):
     assert seen == ids
 
 
+@pytest.mark.parametrize("status", [None, "QUEUED"])
+@pytest.mark.parametrize("answered", [[2, 2], [0, 1, 0, 3], [0, 0]])
+def test_a_page_goes_on_where_an_answer_of_the_table_ends(store, monkeypatch, status, answered):
+    """DynamoDB answers with 1 MB at most, and may find nothing on the way."""
+    ids = sorted((submit(store) for _ in range(6)), reverse=True)
+    query, left = store._table.query, list(answered)
+
+    def ends_early(*, Limit, **asked):  # noqa: N803 - as the SDK calls it
+        if not left:
+            return query(Limit=Limit, **asked)
+        size = min(left.pop(0), Limit)
+        if size:
+            return query(Limit=size, **asked)
+        nowhere = {"account": "demo", "id": "8", "account_status": "demo/QUEUED"}
+        start = asked.get("ExclusiveStartKey", nowhere)
+        return {"Items": [], "LastEvaluatedKey": start}
+
+    monkeypatch.setattr(store._table, "query", ends_early)
+
+    first = store.page("demo", status=status, limit=4)
+    second = store.page("demo", status=status, cursor=first.next_cursor, limit=4)
+
+    assert [p.id for p in first.predictions] == ids[:4]
+    assert [p.id for p in second.predictions] == ids[4:]
+    assert second.next_cursor is None
+
+
 def test_the_last_full_page_has_no_next(store):
     submit(store), submit(store)
     assert store.page("demo", limit=2).next_cursor is None
@@ -130,16 +157,20 @@ def test_a_claim_whose_answer_was_lost_is_still_ours(store):
     assert store.claim("demo", prediction_id, 1, "me") == first
 
 
-def test_one_unreadable_record_does_not_hide_the_others(store, clock, cloud):
+@pytest.mark.parametrize("name", ["attempt", "input", "failure"])
+@pytest.mark.parametrize("nonsense", ["secret of a customer", '{"secret": 1}', "[1"])
+def test_one_unreadable_record_does_not_hide_the_others(store, clock, cloud, name, nonsense):
     broken, sound = submit(store), submit(store)
     cloud.table.update_item(
         Key={"account": "demo", "id": broken},
-        UpdateExpression="SET attempt = :nonsense",
-        ExpressionAttributeValues={":nonsense": "secret of a customer"},
+        UpdateExpression="SET #name = :nonsense",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":nonsense": nonsense},
     )
     clock[0] += 60
     assert [p.id for p in store.queued_and_due()] == [sound]
-    with pytest.raises(UnreadableRecord, match=f"demo/{broken}: attempt$") as refused:
+    assert [p.id for p in store.page("demo").predictions] == [sound]
+    with pytest.raises(UnreadableRecord, match=f"demo/{broken}: {name}") as refused:
         store.get("demo", broken)
     assert "secret" not in str(refused.value)
 
@@ -187,6 +218,27 @@ def test_column_matches_are_remembered_for_their_account_alone(cloud):
     assert cloud.store.column_matches("demo") == {"tenure": "Months, “all”"}
     assert cloud.store.column_matches("other") == {}
     assert cloud.store.page("demo").predictions == ()
+
+
+@pytest.mark.parametrize("before", [None, {}, {"gender": "sex"}])
+def test_a_change_of_column_matches_loses_no_other_one(cloud, before):
+    if before is not None:
+        cloud.store.remember_column_matches("demo", before)
+    others = iter([{"tenure": "Months"}, {"tenure": "Months", "Contract": "Plan"}])
+
+    def change(remembered):
+        """Add one, while somebody else writes in between, twice."""
+        if (other := next(others, None)) is not None:
+            cloud.store.remember_column_matches("demo", other)
+        return {**remembered, "MonthlyCharges": "Fee"}
+
+    cloud.store.change_column_matches("demo", change)
+
+    assert cloud.store.column_matches("demo") == {
+        "tenure": "Months",
+        "Contract": "Plan",
+        "MonthlyCharges": "Fee",
+    }
 
 
 def test_a_summary_is_read_back_as_it_was_written(store):

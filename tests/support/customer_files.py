@@ -91,8 +91,9 @@ def every(**cells: Callable[[str], str]) -> list[dict[str, str]]:
     return [row | {name: change(row[name]) for name, change in cells.items()} for row in table()]
 
 
-def renamed(**names: str) -> str:
-    return text([{names.get(name, name): cell for name, cell in row.items()} for row in table()])
+def renamed(rows: Sequence[dict[str, str]] | None = None, /, **names: str) -> str:
+    rows = table() if rows is None else rows
+    return text([{names.get(name, name): cell for name, cell in row.items()} for row in rows])
 
 
 def without(*names: str) -> str:
@@ -111,6 +112,16 @@ def ragged() -> str:
 def one_delimiter_too_many() -> str:
     header, *rows = text().splitlines()
     return "\n".join([header, *(f"{row}," for row in rows)])
+
+
+def formulas_behind_delimiters() -> bytes:
+    rows = every(
+        customerID=lambda name: f"{name};=1+1\t=1+1|=1+1",
+        Contract=lambda _: "x;=cmd|'/C calc'!A0;y",
+        PaymentMethod=lambda _: "x\t=1+1\n=1+1",
+    )
+    rows[1]["tenure"] = "x;=1+1;y"
+    return text(rows).encode()
 
 
 def german(cell: str) -> str:
@@ -133,6 +144,7 @@ def gzip_bomb() -> bytes:
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde"
 UMLAUTS = every(customerID=lambda name: f"Mü–{name}")
+WORDS = ("gender", "Partner", "InternetService", "Contract", "PaymentMethod")
 MONEY = {"MonthlyCharges": german, "TotalCharges": german}
 
 FINE = [
@@ -141,6 +153,13 @@ FINE = [
     Case("cr", lambda: text(end="\r").encode(), Scored()),
     Case("no-end", lambda: text().rstrip().encode(), Scored()),
     Case("blank-lines", lambda: ("\n\n" + text().replace("\n", "\n\n")).encode(), Scored()),
+    Case("empty-cells-first", lambda: ("," * 20 + "\n  \n" + text()).encode(), Scored()),
+    Case(
+        "sep-line",
+        lambda: b"sep=;\r\n" + text(delimiter=";", end="\r\n").encode(),
+        Scored(delimiter=";"),
+    ),
+    Case("capitals", lambda: text(every(**dict.fromkeys(WORDS, str.upper))).encode(), Scored()),
     Case("utf-8-bom", lambda: text().encode("utf-8-sig"), Scored()),
     Case("utf-8-umlauts", lambda: text(UMLAUTS).encode(), Scored()),
     Case(
@@ -202,13 +221,13 @@ FINE = [
         lambda: text(every(customerID=lambda name: f"=cmd|' /C calc'!{name}")).encode(),
         Scored(),
     ),
-    Case(
-        "formulas-behind-delimiters",
-        lambda: text(every(customerID=lambda name: f"{name};=1+1\t=1+1")).encode(),
-        Scored(),
-    ),
 ]
 SOME_ROWS = [
+    Case(
+        "formulas-behind-delimiters",  # in the id, in the reasons and in an error
+        formulas_behind_delimiters,
+        Scored(rows_failed=1, errors=(("not-a-number", "tenure", 1),), like_the_first=False),
+    ),
     Case(
         "nan-and-inf",
         lambda: changed(2, tenure="NaN", MonthlyCharges="inf").encode(),
@@ -253,7 +272,7 @@ BAD = [
     Case("only-blank-lines", lambda: b"\r\n" * 40, Refused("empty-file", ("empty",))),
     Case("header-only", lambda: text().split("\n")[0].encode(), Refused("no-rows", ("no rows",))),
     Case("binary", lambda: bytes(range(256)) * 500, Refused("not-text", ("not text", "CSV UTF-8"))),
-    Case("picture", lambda: PICTURE * 90, Refused("not-text", ("a picture", "CSV UTF-8"))),
+    Case("picture", lambda: PICTURE * 90, Refused("not-text", ("a picture", "Choose the file"))),
     Case("workbook", lambda: b"PK\x03\x04" + bytes(2_000), Refused("not-text", ("a workbook",))),
     Case("json", lambda: json.dumps(table()).encode(), Refused("not-a-csv", ("JSON",))),
     Case(
@@ -276,6 +295,11 @@ BAD = [
         "no-header",
         lambda: text().partition("\n")[2].encode(),
         Refused("missing-columns", ("looks like a customer",)),
+    ),
+    Case(
+        "title-row",
+        lambda: ("Customers of May" + "," * 19 + "\n\n" + text()).encode(),
+        Refused("header-not-first", ("The header is in line 3", "Remove what is above it.")),
     ),
     Case(
         "duplicate-headers",
@@ -312,7 +336,7 @@ BAD = [
         lambda: ",".join(f"c{n}" for n in range(100_000)).encode() + b"\n1\n",
         Refused("too-many-columns", ("100,000 columns",)),
     ),
-    Case("gzip-bomb", gzip_bomb, Refused("not-text", ("gzip",))),
+    Case("gzip-bomb", gzip_bomb, Refused("not-text", ("gzip", "Unpack it"))),
     Case(
         "gzipped",
         lambda: gzip.compress(text().encode()),

@@ -31,6 +31,7 @@ SCHEMA = CustomerSchema(
     label="Churn",
 )
 RESULT = "customerID,churn_probability\nC1,0.8\nC2,0.1\n"
+ROWS_FAILED = 0
 SUMMARY = Summary(
     expected_churners=0.9,
     predicted_churners=1,
@@ -79,10 +80,12 @@ def worked_on(queued: Prediction, status: Status, cloud: Cloud, folder: Path) ->
             prediction=queued.id,
             model="m1",
             rows=2,
-            rows_failed=0,
+            rows_failed=ROWS_FAILED,
             summary=SUMMARY,
             customers_at_risk=(AT_RISK,),
         ),
     )
-    stored = ResultFile(key=key, summary_key=summary_key, rows=2, rows_failed=0, model="m1")
+    stored = ResultFile(
+        key=key, summary_key=summary_key, rows=2, rows_failed=ROWS_FAILED, model="m1"
+    )
     return cloud.store.complete(claim, stored, SUMMARY)

@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, from_aws, pairs_from, tags_from, to_aws
 
-_TOPIC = "SNS"
+_SUBSCRIBERS = "subscriberSnsTopicArns"
 
 
 class Budget(Kind):
@@ -29,18 +29,17 @@ class Budget(Kind):
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
         values = super().wanted(inputs)
-        told = [
-            {**one, "subscriberSnsTopicArns": sorted(one["subscriberSnsTopicArns"])}
-            for one in values["notifications"]
-        ]
+        told = [{**one, _SUBSCRIBERS: sorted(one[_SUBSCRIBERS])} for one in values["notifications"]]
         amount = _amount(values["limitAmount"])
         return {**values, "limitAmount": amount, "notifications": _ordered(told)}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
-        """See Kind. Whom to tell is left to `change`."""
+        """See Kind."""
+        wanted = self.wanted(inputs)
         self.aws.budgets.create_budget(
             AccountId=self._account,
-            Budget=_budget(self.wanted(inputs)),
+            Budget=_budget(wanted),
+            NotificationsWithSubscribers=[_told(one) for one in wanted["notifications"]],
             ResourceTags=pairs_from(tags),
         )
 
@@ -55,17 +54,11 @@ class Budget(Kind):
         there = found.properties["notifications"]
         for one in there:
             if one not in wanted["notifications"]:
-                self.aws.budgets.delete_notification(**of_budget, Notification=_notification(one))
+                given = {**of_budget, "Notification": _told(one)["Notification"]}
+                self.aws.budgets.delete_notification(**given)
         for one in wanted["notifications"]:
             if one not in there:
-                self.aws.budgets.create_notification(
-                    **of_budget,
-                    Notification=_notification(one),
-                    Subscribers=[
-                        {"SubscriptionType": _TOPIC, "Address": topic}
-                        for topic in one["subscriberSnsTopicArns"]
-                    ],
-                )
+                self.aws.budgets.create_notification(**of_budget, **_told(one))
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -123,7 +116,7 @@ class Budget(Kind):
                 **of_budget, Notification=one
             )["Subscribers"]
             topics = sorted(to["Address"] for to in subscribers)
-            yield {**from_aws(one), "subscriberSnsTopicArns": topics}
+            yield {**from_aws(one), _SUBSCRIBERS: topics}
 
 
 def _budget(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,8 +129,15 @@ def _budget(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notification(one: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as AWS's call takes it
-    return to_aws({key: one[key] for key in one if key != "subscriberSnsTopicArns"})
+def _told(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A notification and whom to tell, as AWS's calls take them."""
+    said = {key: value for key, value in one.items() if key != _SUBSCRIBERS}
+    return {
+        "Notification": to_aws(said),
+        "Subscribers": [
+            {"SubscriptionType": "SNS", "Address": topic} for topic in one[_SUBSCRIBERS]
+        ],
+    }
 
 
 def _ordered(notifications: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -39,9 +39,9 @@ class EventRule(Kind):
         """See Kind."""
         for page in self.aws.events.get_paginator("list_rules").paginate():
             for one in page["Rules"]:
-                found = self._found(one)
-                if self.is_ours(found.tags):
-                    yield found
+                tags = self._tags(one["Arn"])
+                if self.is_ours(tags):
+                    yield Found(one["Name"], {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind. Its targets went before it."""
@@ -54,8 +54,10 @@ class EventRule(Kind):
             "description": one.get("Description"),
             "eventPattern": json.loads(one.get("EventPattern", "{}")),
         }
-        tags = tags_from(self.aws.events.list_tags_for_resource(ResourceARN=arn)["Tags"])
-        return Found(name, properties, {"arn": arn}, tags)
+        return Found(name, properties, {"arn": arn}, self._tags(arn))
+
+    def _tags(self, arn: str) -> Tags:
+        return tags_from(self.aws.events.list_tags_for_resource(ResourceARN=arn)["Tags"])
 
 
 class EventTarget(Kind):
@@ -73,7 +75,7 @@ class EventTarget(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        # Names are texts of up to 64 characters; a rule has few targets, and one for each address.
+        # A rule has one target for each address; the last part of it is an id that says which.
         self._put(inputs["arn"].rpartition(":")[2], inputs)
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:

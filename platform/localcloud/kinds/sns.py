@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from, to_aws
 
 
 class Topic(Kind):
@@ -21,15 +21,17 @@ class Topic(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        self.aws.sns.create_topic(Name=inputs["name"], Tags=pairs_from(tags))
+        self.aws.sns.create_topic(
+            Name=inputs["name"],
+            Attributes=_attributes(self.wanted(inputs)),
+            Tags=pairs_from(tags),
+        )
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        for key, value in differing.items():  # AWS takes one at a time
+        for name, value in _attributes(differing).items():  # AWS takes one at a time
             self.aws.sns.set_topic_attributes(
-                TopicArn=found.id,
-                AttributeName=key[0].upper() + key[1:],
-                AttributeValue=value,
+                TopicArn=found.id, AttributeName=name, AttributeValue=value
             )
 
     def tag(self, found: Found, tags: Tags) -> None:
@@ -39,9 +41,9 @@ class Topic(Kind):
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for arn in self._all():
-            found = self._found(arn)
-            if self.is_ours(found.tags):
-                yield found
+            tags = self._tags(arn)
+            if self.is_ours(tags):
+                yield Found(arn, {}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -57,8 +59,10 @@ class Topic(Kind):
             "name": arn.rpartition(":")[2],
             "kmsMasterKeyId": attributes.get("KmsMasterKeyId"),
         }
-        tags = tags_from(self.aws.sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
-        return Found(arn, properties, {"arn": arn}, tags)
+        return Found(arn, properties, {"arn": arn}, self._tags(arn))
+
+    def _tags(self, arn: str) -> Tags:
+        return tags_from(self.aws.sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
 
 
 class TopicPolicy(Kind):
@@ -120,3 +124,7 @@ class TopicSubscription(Kind):
                     "endpoint": one["Endpoint"],
                 }
                 yield Found(arn, properties, {"arn": arn})
+
+
+def _attributes(values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as AWS's call takes it
+    return to_aws({key: value for key, value in values.items() if key != "name"})
