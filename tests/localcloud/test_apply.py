@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from localcloud.kinds.base import NAME_TAG, PROTECT_TAG, STACK_TAG, Unapplicable
+from localcloud.program import stack_config
 
 STACK, ANOTHER_STACK = "retainwise/local", "retainwise/dev"
 READS = ("Get", "List", "Describe", "Head")
@@ -172,6 +173,7 @@ def test_what_aws_would_replace_is_refused(applied):
 
 
 def test_a_wrong_setting_comes_out_as_it_is(emulator, applied):
-    with pytest.raises(pulumi.RunError, match=r"retainwise:worker\.tasks = -1"):
-        applied("worker", tasks=-1)
+    worker = stack_config("local")["retainwise:services"]["worker"]
+    with pytest.raises(pulumi.RunError, match=r"retainwise:services\.worker\.tasks = -1"):
+        applied("services", worker={**worker, "tasks": -1})
     assert not emulator.client("sqs").list_queues().get("QueueUrls")

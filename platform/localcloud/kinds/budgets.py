@@ -31,7 +31,8 @@ class Budget(Kind):
         values = super().wanted(inputs)
         told = [{**one, _SUBSCRIBERS: sorted(one[_SUBSCRIBERS])} for one in values["notifications"]]
         amount = _amount(values["limitAmount"])
-        return {**values, "limitAmount": amount, "notifications": _ordered(told)}
+        rest = {"limitAmount": amount, "notifications": _ordered(told)}
+        return {"costFilters": [], **values, **rest}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
