@@ -85,7 +85,7 @@ Service(
     place,
     command=["retainwise", "worker"],
     environment=environment.of_worker(settings, storage, queues),
-    may=permissions.worker(storage, queues, key, account),
+    may=permissions.worker(storage, queues, key, account, cluster.name),
     scaling=ByBacklog(queues.queue.name, settings.services.worker.backlog_per_task),
     counts=metrics.OF_WORKER,
     alarms=alarms.take_back_worker,

@@ -25,6 +25,7 @@ from predictions.work_queue import Received, WorkQueue
 from worker.job import Broke, Finished, Job, Progress, Refused
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 from worker.lease import Lease
+from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
 
@@ -44,12 +45,14 @@ class Consumer:
         queue: WorkQueue,
         job_process: JobProcess,
         shutdown: Shutdown,
+        protection: TaskProtection,
     ) -> None:
         self._settings = settings
         self._store = store
         self._queue = queue
         self._job_process = job_process
         self._shutdown = shutdown
+        self._protection = protection
 
     def run(self) -> None:
         """Receive and process until a stop is requested; AWS out of reach only pauses it."""
@@ -109,10 +112,13 @@ class Consumer:
             else:
                 self._queue.delete(received)
         else:
-            with structlog.contextvars.bound_contextvars(
-                prediction=prediction.id,
-                attempt=prediction.attempt,
-                traceparent=prediction.traceparent,
+            with (
+                structlog.contextvars.bound_contextvars(
+                    prediction=prediction.id,
+                    attempt=prediction.attempt,
+                    traceparent=prediction.traceparent,
+                ),
+                self._protection.during_a_job(),
             ):
                 self._process_claimed(received, prediction)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from predictions.work_queue import WorkQueue
 from worker.consumer import Consumer
 from worker.job import JobSettings
 from worker.job_process import JobProcess
+from worker.protection import TaskProtection
 from worker.settings import READY_FILE, WorkerSettings
 from worker.shutdown import Shutdown
 
@@ -81,8 +83,10 @@ def _parts(
                 log.warning("sweep_failed", error=str(exc))
 
     parts: dict[str, Callable[[], None]] = {"sweeper": sweep}
+    protection = TaskProtection(os.environ.get("ECS_AGENT_URI"))
     for number, process in enumerate(job_processes):
-        parts[f"consumer-{number}"] = Consumer(settings, store, queue, process, shutdown).run
+        consumer = Consumer(settings, store, queue, process, shutdown, protection)
+        parts[f"consumer-{number}"] = consumer.run
     return parts
 
 

@@ -47,7 +47,11 @@ def web(
 
 
 def worker(
-    storage: Storage, queues: PredictionsQueue, key: DataKey, account: Account
+    storage: Storage,
+    queues: PredictionsQueue,
+    key: DataKey,
+    account: Account,
+    cluster: str,
 ) -> Sequence[Statement]:
     """Process what is queued, sweep what got stuck, erase what was deleted."""
     uploads, results = storage.uploads, storage.results
@@ -78,6 +82,8 @@ def worker(
             on=[_objects(uploads, "uploads"), _objects(results, "results")],
         ),
         _through_the_key(key, account),
+        # Keeps its own task while a job runs; ECS names tasks, so no narrower is there.
+        allow("ecs:UpdateTaskProtection", on=account.arn("ecs", f"task/{cluster}/*")),
     ]
 
 

@@ -221,6 +221,9 @@ NOT_CHECKED = {
     ("web", "kms:GenerateDataKey"): _KEY,
     ("worker", "kms:Decrypt"): _KEY,
     ("worker", "kms:GenerateDataKey"): _KEY,
+    ("worker", "ecs:UpdateTaskProtection"): (
+        "ECS's agent in a task asks for it under the task's role; no emulator has an agent"
+    ),
     ("worker", "s3:ListBucket"): "without it AWS answers 403 for a missing object, it always 404",
 }
 

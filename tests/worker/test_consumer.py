@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +12,7 @@ from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Progress, Refused
 from worker.job_process import Died
+from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
 
@@ -60,10 +62,15 @@ def worker(cloud, monkeypatch, tmp_path):
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     monkeypatch.setenv("MAX_ATTEMPTS", "2")
 
-    def make(*events, shutdown=None):
+    def make(*events, shutdown=None, protection=None):
         job_process = PlayedJobProcess(*events)
         consumer = Consumer(
-            WorkerSettings(), cloud.store, cloud.queue, job_process, shutdown or Shutdown(10)
+            WorkerSettings(),
+            cloud.store,
+            cloud.queue,
+            job_process,
+            shutdown or Shutdown(10),
+            protection or TaskProtection(None),
         )
         return consumer, job_process
 
@@ -299,3 +306,24 @@ def test_a_message_of_the_last_poll_is_handed_back(cloud, worker, monkeypatch):
     assert job_process.jobs == []
     assert now(cloud, prediction).status is Status.QUEUED
     assert messages(cloud) == (1, 0)
+
+
+class NotedProtection:
+    def __init__(self):
+        self.jobs = 0
+
+    @contextmanager
+    def during_a_job(self):
+        self.jobs += 1
+        yield
+
+
+def test_the_task_is_protected_for_each_job_and_for_nothing_else(cloud, worker):
+    protection = NotedProtection()
+    consumer, _ = worker(Finished(RESULT, SUMMARY), protection=protection)
+    queued(cloud)
+    take(cloud, consumer)
+    assert protection.jobs == 1
+    cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody="nothing that we know")
+    take(cloud, consumer)
+    assert protection.jobs == 1
