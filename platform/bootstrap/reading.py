@@ -52,6 +52,7 @@ def _network(scope: Scope) -> list[Statement]:
         allow("route53:GetHostedZone", "route53:ListResourceRecordSets", on=zones),
         allow("route53:GetChange", on="arn:aws:route53:::change/*"),
         allow(
+            "wafv2:GetLoggingConfiguration",
             "wafv2:GetWebACL",
             "wafv2:ListTagsForResource",
             on=scope.named("wafv2", "regional/webacl/"),
@@ -123,7 +124,7 @@ def _operations(scope: Scope) -> list[Statement]:
         allow(
             "logs:DescribeMetricFilters",
             "logs:ListTagsForResource",
-            on=scope.named("logs", "log-group:"),
+            on=scope.log_groups,
         ),
         allow(
             "cloudwatch:DescribeAlarms",

@@ -24,6 +24,7 @@ _REASONS = {
         "cognito-idp:DescribeUserPoolDomain",
         "ec2:DescribeAccountAttributes",
         "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeFlowLogs",
         "ec2:DescribeInternetGateways",
         "ec2:DescribeManagedPrefixLists",
         "ec2:DescribeNetworkAcls",
@@ -52,6 +53,7 @@ _REASONS = {
         "elasticloadbalancing:DescribeTargetHealth",
         "kms:ListAliases",
         "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
         "sns:GetSubscriptionAttributes",
     ),
     "AWS gives the new one its id, so a policy cannot name it; the tags it is made with can": (
@@ -68,6 +70,14 @@ _REASONS = {
     "a subscription has only an id and no tags; to make one, the topic is named": (
         "sns:SetSubscriptionAttributes",
         "sns:Unsubscribe",
+    ),
+    "AWS checks it beside the calls that make and delete flow logs and the firewall's log": (
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+    ),
+    "such a policy is the account's and has a name, which AWS lets no other policy say": (
+        "logs:DeleteResourcePolicy",
+        "logs:PutResourcePolicy",
     ),
     "it makes up a password and touches nothing": ("secretsmanager:GetRandomPassword",),
 }
@@ -138,6 +148,11 @@ class Scope:
         """ARNs of the roles that are declared here, and which no deploy may touch."""
         names = (self.preview_role, self.deploy_role, f"{self.name}-state-replication")
         return [self.account.global_arn("iam", f"role/{name}") for name in names]
+
+    @property
+    def log_groups(self) -> list[str]:
+        """ARNs of the log groups; what a firewall writes to begins with words of AWS's own."""
+        return self.named("logs", "log-group:", "log-group:aws-waf-logs-")
 
     def named(self, service: str, *kinds: str, everywhere: bool = False) -> list[str]:
         """ARNs of the environment's own resources of these kinds, such as `table/`.

@@ -124,6 +124,19 @@ class _Bill:
         tasks = self.graph.all_of("TaskDefinition").values()
         return next(one for one in tasks if self.arn(one) == arn)
 
+    def health_checks(self, group: Declared) -> Decimal:
+        """Return how often the tasks of a target group look at what they need."""
+        check = group.inputs["healthCheck"]
+        if check["path"] != "/readyz":
+            return Decimal(0)
+        nodes = sum(len(lb.inputs["subnets"]) for lb in self.graph.all_of("LoadBalancer").values())
+        tasks = sum(
+            Decimal(service.inputs["desiredCount"])
+            for service in self.graph.all_of("Service").values()
+            if self.graph.refers(service, group)
+        )
+        return _SECONDS / Decimal(check["interval"]) * nodes * tasks
+
     def arn(self, one: Declared) -> str:
         return str(outputs_of(one, self.graph.region)["arn"])
 
@@ -205,17 +218,7 @@ def _load_balancer(bill: _Bill, one: Declared) -> Iterator[Line]:
 @_priced("aws:lb/targetGroup:TargetGroup")
 def _target_group(bill: _Bill, one: Declared) -> Iterator[Line]:
     """Price what each check of health asks of AWS: every node of the balancer checks every task."""
-    check = one.inputs["healthCheck"]
-    if check["path"] != "/readyz":
-        return
-    nodes = sum(len(lb.inputs["subnets"]) for lb in bill.graph.all_of("LoadBalancer").values())
-    tasks = sum(
-        service.inputs["desiredCount"]
-        for service in bill.graph.all_of("Service").values()
-        if bill.graph.refers(service, one)
-    )
-    checks = _SECONDS / Decimal(check["interval"]) * nodes * tasks
-    what = "checks of health"
+    checks, what = bill.health_checks(one), "checks of health"
     yield bill.fixed("DynamoDB", "table-reads", checks * _READY_READ_UNITS / 10**6, what)
     yield bill.fixed("S3", "files-read", checks * _READY_FILE_CALLS / 1000, what)
     yield bill.fixed("SQS", "sqs-calls", checks * _READY_QUEUE_CALLS / 10**6, what)
@@ -272,6 +275,21 @@ def _bucket(bill: _Bill, one: Declared) -> Iterator[Line]:
     yield bill.used("S3", "files-kept", kept_gb, f"{purpose}: kept")
     yield bill.used("S3", "files-written", count * writes / 1000, f"{purpose}: written")
     yield bill.used("S3", "files-read", count * reads / 1000, f"{purpose}: read")
+
+
+@_priced("aws:s3/bucketLogging:BucketLogging")
+def _file_log(bill: _Bill, one: Declared) -> Iterator[Line]:
+    """Price the lines that a bucket's log keeps: writing them is free, and so is their delivery."""
+    buckets, load = bill.graph.all_of("Bucket"), bill.load
+    purpose, _ = _files_in(bill, buckets[one.inputs["bucket"]])
+    months = _log_months(bill, buckets[one.inputs["targetBucket"]])
+    gb_kept = load.access_log_kb * months / KB_IN_GB  # for each call in a month
+    groups = bill.graph.all_of("TargetGroup").values()
+    checks = sum((bill.health_checks(group) for group in groups), Decimal(0))
+    calls = load.predictions * sum(_CALLS_OF_UPLOAD if purpose == "uploads" else _CALLS_OF_RESULT)
+    # Each check asks once for each of the buckets.
+    yield bill.fixed("S3", "files-kept", checks * gb_kept, "access logs: of checks of health")
+    yield bill.used("S3", "files-kept", calls * gb_kept, "access logs: kept")
 
 
 def _files_in(bill: _Bill, bucket: Declared) -> tuple[str, list[Decimal]]:
@@ -380,15 +398,22 @@ def _queue(bill: _Bill, one: Declared) -> Iterator[Line]:
 
 @_priced("aws:cloudwatch/logGroup:LogGroup")
 def _log_group(bill: _Bill, one: Declared) -> Iterator[Line]:
-    written_gb = bill.load.predictions * bill.load.log_kb / KB_IN_GB
+    written_gb = bill.load.predictions * _log_kb(bill, one) / KB_IN_GB
     months = Decimal(one.inputs["retentionInDays"]) / _DAYS
     yield bill.used("CloudWatch", "log-written", written_gb)
     yield bill.used("CloudWatch", "log-kept", written_gb * months)
 
 
+def _log_kb(bill: _Bill, group: Declared) -> Decimal:
+    """Return what a prediction leaves in a log group, KB."""
+    is_firewall_s = group.inputs["name"].startswith("aws-waf-logs-")  # no other name will do
+    return bill.load.firewall_log_kb if is_firewall_s else bill.load.log_kb
+
+
 def _log_gb(bill: _Bill) -> Decimal:
-    groups = len(bill.graph.all_of("LogGroup"))
-    return groups * bill.load.predictions * bill.load.log_kb / KB_IN_GB
+    """Return what the tasks write; the firewall's log does not come from the network."""
+    groups = bill.graph.all_of("TaskDefinition")
+    return len(groups) * bill.load.predictions * bill.load.log_kb / KB_IN_GB
 
 
 @_priced("aws:cloudwatch/logMetricFilter:LogMetricFilter")

@@ -43,7 +43,12 @@ class Load(BaseModel):
     log_kb: Decimal = Field(
         Decimal(40), description="for each prediction and service: a line for each request"
     )
-    access_log_kb: Decimal = Field(Decimal("0.5"), description="a line of the load balancer's log")
+    access_log_kb: Decimal = Field(
+        Decimal("0.5"), description="a line of the log of the load balancer or of a bucket"
+    )
+    firewall_log_kb: Decimal = Field(
+        Decimal(2), description="for each prediction: its upload, whose size a rule counts"
+    )
     kept_months: Decimal = Field(
         Decimal(12), description="files and records stay until somebody deletes them: a year's"
     )

@@ -97,6 +97,14 @@ EXCEPTIONS = {
 # A firewall can stand before these, too; ours stands before the load balancer.
 OTHER_FIREWALLED = ("apigateway:", "appsync:", "apprunner:", "cognito-idp:", "ec2:")
 
+# A flow log can have fields about ECS; ours has none.
+OF_FLOW_LOGS = {
+    "ecs:ListClusters",
+    "ecs:ListContainerInstances",
+    "ecs:ListServices",
+    "ecs:ListTaskDefinitions",
+}
+
 
 def documents(graph):
     """Every policy of the program that says what a role may do, by its name."""
@@ -275,7 +283,7 @@ def test_what_aws_checks_beside_an_action_is_allowed_too(deploy):
         }
 
     # For stacks that are not named; ours are.
-    assert missing(deploy) == {"cloudformation:ListStacks"}
+    assert missing(deploy) == {"cloudformation:ListStacks", *OF_FLOW_LOGS}
     assert "kms:CreateKey" in missing(
         with_statement({"one": {"Statement": []}}, ["kms:ReplicateKey"])
     )
@@ -369,6 +377,21 @@ def test_a_deploy_makes_its_own_what_has_no_tags_and_takes_nothing_from_others(d
     # The state's key has the environment's tags, and is still out of reach.
     assert allowed(policies, "kms:TagResource", OTHER_KEY, ours)
     assert not allowed(policies, "kms:TagResource", STATE_KEY, ours)
+
+
+def test_a_deploy_has_its_own_network_and_firewall_noted_and_nobody_else_s(deploy):
+    policies, ec2 = deploy.values(), f"arn:aws:ec2:eu-west-1:{ACCOUNT_ID}"
+    ours = {"aws:RequestTag/project": "retainwise", "aws:RequestTag/environment": "prod"}
+    assert allowed(policies, "ec2:CreateFlowLogs", f"{ec2}:vpc-flow-log/*", ours)
+    assert allowed(policies, "ec2:CreateFlowLogs", f"{ec2}:vpc/vpc-1", TAGGED)
+    assert not allowed(policies, "ec2:CreateFlowLogs", f"{ec2}:vpc/vpc-1")
+    assert not allowed(policies, "ec2:DeleteFlowLogs", f"{ec2}:vpc-flow-log/fl-1")
+    for name, is_ours in ((NAME, True), ("dev-retainwise", False)):
+        group = f"arn:aws:logs:eu-west-1:{ACCOUNT_ID}:log-group:aws-waf-logs-{name}"
+        acl = f"arn:aws:wafv2:eu-west-1:{ACCOUNT_ID}:regional/webacl/{name}/id"
+        assert allowed(policies, "logs:CreateLogGroup", group) == is_ours
+        assert allowed(policies, "wafv2:PutLoggingConfiguration", acl) == is_ours
+    assert not allowed(policies, "s3:PutBucketLogging", STATE)
 
 
 def test_the_conditions_ask_for_the_tags_that_everything_gets(prod):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 from localcloud import apply as applying
 from localcloud.program import stack_config
@@ -152,6 +153,7 @@ def test_what_cannot_be_created_is_named(prod):
         f"aws:appautoscaling/policy:Policy {PROD}-worker-leaves",
         f"aws:appautoscaling/target:Target {PROD}-web",
         f"aws:appautoscaling/target:Target {PROD}-worker",
+        f"aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration {PROD}",
     ]
 
 
@@ -205,7 +207,11 @@ def test_what_was_changed_by_hand_at_the_edge_is_put_back(prod):
 def test_an_edge_that_leaves_the_program_leaves_the_cloud(emulator):
     emulator.bootstrap("dev")
     emulator.apply("dev")
-    elb = emulator.client("elbv2")
+    elb, logs = emulator.client("elbv2"), emulator.client("logs")
+    everything = {"Effect": "Deny", "Principal": "*", "Action": "logs:*", "Resource": "*"}
+    logs.put_resource_policy(
+        policyName="stranger", policyDocument=json.dumps({"Statement": everything})
+    )
     elb.create_target_group(Name="stranger", Protocol="HTTP", Port=80)
     stranger = {"Name": "stranger.example.com", "Type": "CNAME", "TTL": 60}
     put_record(emulator, stranger | {"ResourceRecords": [{"Value": "elsewhere.example."}]})
@@ -223,3 +229,10 @@ def test_an_edge_that_leaves_the_program_leaves_the_cloud(emulator):
     assert emulator.client("acm").list_certificates()["CertificateSummaryList"] == []
     assert emulator.client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"] == []
     assert emulator.client("cognito-idp").list_user_pools(MaxResults=10)["UserPools"] == []
+    assert emulator.client("ec2").describe_flow_logs()["FlowLogs"] == []
+    policies = logs.describe_resource_policies()["resourcePolicies"]
+    assert [one["policyName"] for one in policies] == ["stranger"]
+    s3 = emulator.client("s3")
+    buckets = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+    assert f"{DEV}-uploads-000000000000" in buckets
+    assert not [one for one in buckets if "LoggingEnabled" in s3.get_bucket_logging(Bucket=one)]

@@ -132,6 +132,22 @@ ATTACHED = """
 aws.iam.RolePolicyAttachment("ci-look", role=role.name, policy_arn=policy.arn)
 """
 
+NOTED = """
+vpc = aws.ec2.Vpc("net", cidr_block="10.0.0.0/16")
+aws.ec2.FlowLog("net", vpc_id=vpc.id, traffic_type="{traffic}", log_destination_type="s3",
+    log_destination="arn:aws:s3:::notes/flows/")
+files, notes = (aws.s3.Bucket(name, bucket=name) for name in ("files", "notes"))
+aws.s3.BucketLogging("files", bucket=files.bucket, target_bucket=notes.bucket,
+    target_prefix="{prefix}")
+logs = aws.cloudwatch.LogGroup("wall", name="aws-waf-logs-wall", retention_in_days=90)
+policy = {{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "{action}",
+    "Principal": {{"Service": "delivery.logs.amazonaws.com"}},
+    "Resource": [pulumi.Output.concat(logs.arn, ":*")]}}]}}
+aws.cloudwatch.LogResourcePolicy("wall", policy_name="wall",
+    policy_document=pulumi.Output.json_dumps(policy))
+"""
+REFUSED = {"traffic": "REJECT", "prefix": "files/", "action": "logs:PutLogEvents"}
+
 
 def settled(small, source):
     """Apply a program; then once more, which must change nothing."""
@@ -331,6 +347,33 @@ def test_a_firewall_is_changed_in_place_and_goes(emulator, small):
     assert waf.list_web_acls(Scope="REGIONAL")["WebACLs"] == []
 
 
+def noted(emulator):
+    """What is noted of packets and files, and what AWS may do to write the firewall's."""
+    flows = emulator.client("ec2").describe_flow_logs()["FlowLogs"]
+    files = emulator.client("s3").get_bucket_logging(Bucket="files").get("LoggingEnabled", {})
+    policies = emulator.client("logs").describe_resource_policies()["resourcePolicies"]
+    return (
+        [one["TrafficType"] for one in flows],
+        files.get("TargetPrefix"),
+        {
+            one["policyName"]: json.loads(one["policyDocument"])["Statement"][0]["Action"]
+            for one in policies
+        },
+    )
+
+
+def test_what_is_noted_is_changed_and_goes(emulator, small):
+    logs = emulator.client("logs")
+    logs.put_resource_policy(policyName="stranger", policyDocument=json.dumps(NOTHING))
+    settled(small, NOTED.format(**REFUSED))
+    assert noted(emulator) == (["REJECT"], "files/", {"stranger": "*", "wall": REFUSED["action"]})
+    changed = {"traffic": "ALL", "prefix": "read/", "action": "logs:CreateLogStream"}
+    assert len(settled(small, NOTED.format(**changed))) == 3
+    assert noted(emulator) == (["ALL"], "read/", {"stranger": "*", "wall": changed["action"]})
+    small("aws.s3.Bucket('files', bucket='files')")
+    assert noted(emulator) == ([], None, {"stranger": "*"})
+
+
 def test_image_repositories_are_changed_in_place_and_go(emulator, small):
     ecr = emulator.client("ecr")
     declared = {"tags": "MUTABLE", "scan": False, "encryption": "AES256", "days": 7}
@@ -380,17 +423,20 @@ def test_what_a_role_is_no_longer_granted_is_taken_away(emulator, small):
 
 
 def test_runs_that_ended_halfway_are_mended_by_the_next(emulator, small):
-    source = (BALANCED + ALARMED + SIGNED_IN + FIREWALL).format(
-        **AS_DECLARED | QUIET | PEOPLE, limit=1000
+    source = (BALANCED + ALARMED + SIGNED_IN + FIREWALL + NOTED).format(
+        **AS_DECLARED | QUIET | PEOPLE | REFUSED, limit=1000
     )
     source += "aws.wafv2.WebAclAssociation('front', resource_arn=lb.arn, web_acl_arn=acl.arn)\n"
     # Half made: the thing is there, and what is set apart from its making is not.
     due = {
         "AssociateWebACL",
+        "CreateFlowLogs",
         "CreateRule",
         "CreateUserPoolClient",
         "ModifyLoadBalancerAttributes",
         "ModifyTargetGroupAttributes",
+        "PutBucketLogging",
+        "PutResourcePolicy",
         "PutRetentionPolicy",
         "SetTopicAttributes",
         "SetUserPoolMfaConfig",

@@ -83,7 +83,7 @@ def test_the_key_turns_and_has_a_copy_in_the_recovery_region(prod):
         data = kms.describe_key(KeyId=key)["KeyMetadata"]
         assert data["MultiRegionConfiguration"]["MultiRegionKeyType"] == role
         policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
-        assert {s["Sid"] for s in policy["Statement"]} == {"account", "logs", "notifications"}
+        assert {s["Sid"] for s in policy["Statement"]} == {"Account", "Logs", "Notifications"}
     assert prod.client("kms").get_key_rotation_status(KeyId=key_of(prod))["KeyRotationEnabled"]
 
 
@@ -220,6 +220,31 @@ def test_nothing_private_has_a_route_out_and_endpoints_reach_aws(prod):
             assert len(one["SubnetIds"]) == 3
 
 
+def test_refused_packets_are_noted(prod):
+    [log] = ours(prod, "flow_logs")
+    [vpc] = ours(prod, "vpcs")
+    assert log["ResourceId"] == vpc["VpcId"]
+    assert log["TrafficType"] == "REJECT"
+    assert log["LogDestination"] == f"arn:aws:s3:::{NAME}-access-logs-{ACCOUNT}/flows/"
+
+
+@pytest.mark.parametrize(("bucket", "folder"), [(UPLOADS, "uploads"), (RESULTS, "results")])
+def test_it_is_noted_who_asks_for_files(prod, bucket, folder):
+    assert prod.client("s3").get_bucket_logging(Bucket=bucket)["LoggingEnabled"] == {
+        "TargetBucket": f"{NAME}-access-logs-{ACCOUNT}",
+        "TargetPrefix": f"files/{folder}/",
+    }
+
+
+def test_aws_may_write_the_firewall_s_log_and_no_other(prod):
+    logs = prod.client("logs")
+    [policy] = logs.describe_resource_policies()["resourcePolicies"]
+    [statement] = json.loads(policy["policyDocument"])["Statement"]
+    assert statement["Principal"] == {"Service": "delivery.logs.amazonaws.com"}
+    [group] = logs.describe_log_groups(logGroupNamePrefix="aws-waf-logs-")["logGroups"]
+    assert statement["Resource"] == group["arn"]
+
+
 def test_security_groups_let_through_what_is_declared_and_nothing_else(prod):
     groups = {one["GroupName"]: one for one in ours(prod, "security_groups")}
     default = groups.pop("default")
@@ -310,6 +335,22 @@ BY_HAND = {
     "copies end": (
         lambda e: e.client("s3").delete_bucket_replication(Bucket=RESULTS),
         lambda e: e.client("s3").get_bucket_replication(Bucket=RESULTS),
+    ),
+    "refused packets are not noted": (
+        lambda e: e.client("ec2").delete_flow_logs(
+            FlowLogIds=[one["FlowLogId"] for one in ours(e, "flow_logs")]
+        ),
+        lambda e: ours(e, "flow_logs"),
+    ),
+    "nor who asks for files": (
+        lambda e: e.client("s3").put_bucket_logging(Bucket=UPLOADS, BucketLoggingStatus={}),
+        lambda e: "LoggingEnabled" in e.client("s3").get_bucket_logging(Bucket=UPLOADS),
+    ),
+    "the firewall's log is refused": (
+        lambda e: e.client("logs").put_resource_policy(
+            policyName=f"{NAME}-firewall", policyDocument=json.dumps({"Statement": []})
+        ),
+        lambda e: "PutLogEvents" in repr(e.client("logs").describe_resource_policies()),
     ),
     "the replica can be deleted": (
         lambda e: e.client("dynamodb", region=AWAY).update_table(

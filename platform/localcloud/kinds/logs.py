@@ -1,7 +1,11 @@
-"""Log groups, and what is counted in them. Locally they stay empty: processes write to files."""
+"""Log groups, what is counted in them, and which of AWS's services may write to them.
+
+Locally they stay empty: processes write to files.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -132,3 +136,60 @@ class LogMetricFilter(Kind):
                     },
                 }
                 yield Found(f"{group}:{one['filterName']}", properties)
+
+
+class LogResourcePolicy(Kind):
+    """Which of AWS's services may write to log groups, by its name.
+
+    AWS keeps it for the account and gives it no tags: it goes with the log groups that it is about.
+    """
+
+    type = "aws:cloudwatch/logResourcePolicy:LogResourcePolicy"
+    has_tags = False
+    documents = frozenset({"policyDocument"})
+
+    def find(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return next((one for one in self._all() if one.id == inputs["policyName"]), None)
+
+    def create(self, inputs: Inputs, tags: Tags) -> None:
+        """See Kind."""
+        self._put(inputs["policyName"], inputs["policyDocument"])
+
+    def change(self, found: Found, differing: Mapping[str, Any]) -> None:
+        """See Kind."""
+        self._put(found.id, json.dumps(differing["policyDocument"]))
+
+    def owned(self) -> Iterable[Found]:
+        """Every policy that is about log groups of the stack and nothing else."""
+        groups = {one.outputs["arn"] for one in LogGroup(self.aws, self.stack).owned()}
+        for one in self._all():
+            if _groups_of(one.properties["policyDocument"]) <= groups:
+                yield one
+
+    def delete(self, found: Found) -> None:
+        """See Kind."""
+        self.aws.logs.delete_resource_policy(policyName=found.id)
+
+    def _put(self, name: str, document: str) -> None:
+        self.aws.logs.put_resource_policy(policyName=name, policyDocument=document)
+
+    def _all(self) -> Iterable[Found]:
+        for page in self.aws.logs.get_paginator("describe_resource_policies").paginate():
+            for one in page["resourcePolicies"]:
+                name, document = one["policyName"], json.loads(one["policyDocument"])
+                yield Found(name, {"policyName": name, "policyDocument": document})
+
+
+def _groups_of(policy: Mapping[str, Any]) -> set[str]:
+    """Return what a policy is about, without the `:*` that stands for the streams."""
+    return {
+        arn.removesuffix(":*")
+        for statement in _several(policy["Statement"])
+        for arn in _several(statement.get("Resource", "*"))
+    }
+
+
+def _several(value: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    """Return one or several as several."""
+    return value if isinstance(value, list) else [value]

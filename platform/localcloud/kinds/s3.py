@@ -335,3 +335,26 @@ class BucketReplicationConfig(_Removable):
     def remove(self, bucket: str) -> None:
         """See _Removable."""
         self.aws.s3.delete_bucket_replication(Bucket=bucket)
+
+
+class BucketLogging(_Removable):
+    """Where it is noted who asked a bucket for what."""
+
+    type = "aws:s3/bucketLogging:BucketLogging"
+    goes_with_bucket = False  # only the notes end
+
+    def get(self, bucket: str) -> Mapping[str, Any]:
+        """See _Setting."""
+        answer = self.aws.s3.get_bucket_logging(Bucket=bucket)
+        logging: Mapping[str, Any] = from_aws(answer.get("LoggingEnabled", {}))
+        return logging
+
+    def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
+        """See _Setting."""
+        self.aws.s3.put_bucket_logging(
+            Bucket=bucket, BucketLoggingStatus={"LoggingEnabled": to_aws(setting)}
+        )
+
+    def remove(self, bucket: str) -> None:
+        """See _Removable. AWS has no call to delete it."""
+        self.aws.s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})

@@ -85,6 +85,24 @@ def _attempt_region_settings(aws: Clients) -> object:
     )
 
 
+def _attempt_log_of_firewall(aws: Clients) -> object:
+    seen = {
+        "SampledRequestsEnabled": False,
+        "CloudWatchMetricsEnabled": False,
+        "MetricName": "attempted",
+    }
+    acl = aws.wafv2.create_web_acl(
+        Name="attempted", Scope="REGIONAL", DefaultAction={"Allow": {}}, VisibilityConfig=seen
+    )
+    group = f"arn:aws:logs:{aws.region}::log-group:aws-waf-logs-attempted"
+    return aws.wafv2.put_logging_configuration(
+        LoggingConfiguration={
+            "ResourceArn": acl["Summary"]["ARN"],
+            "LogDestinationConfigs": [group],
+        }
+    )
+
+
 UNSUPPORTED: Mapping[str, Unsupported] = {
     "aws:backup/regionSettings:RegionSettings": Unsupported(
         "the emulator reads the account's consent to backups, and takes none: it knows no such "
@@ -96,6 +114,9 @@ UNSUPPORTED: Mapping[str, Unsupported] = {
     ),
     "aws:appautoscaling/policy:Policy": Unsupported(
         "the emulator has no Application Auto Scaling: it answers 400", _attempt_policy, _policy
+    ),
+    "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": Unsupported(
+        "the emulator's firewall has no log: it knows no such call", _attempt_log_of_firewall
     ),
 }
 
