@@ -38,20 +38,17 @@ def queue(emulator, name="predictions-queue"):
 
 def ours(emulator, what):
     """All of EC2's resources of one sort that the stack has made."""
-    answer = emulator.client("ec2").get_paginator(f"describe_{what}").paginate()
-    rows = (
-        row
-        for page in answer
-        for key, rows in page.items()
-        if key[0].isupper()
-        for row in rows
-        if key != "ResponseMetadata"
+    [(_, rows)] = (
+        (key, value)
+        for key, value in getattr(emulator.client("ec2"), f"describe_{what}")().items()
+        if isinstance(value, list)
     )
-    return [
-        row
-        for row in rows
-        if {"Key": "retainwise:stack", "Value": "retainwise/prod"} in row.get("Tags", ())
-    ]
+    tag = {"Key": "retainwise:stack", "Value": "retainwise/prod"}
+    return [row for row in rows if tag in row.get("Tags", ())]
+
+
+def name_of(row):
+    return next(tag["Value"] for tag in row["Tags"] if tag["Key"] == "Name")
 
 
 def service(emulator, name):
@@ -183,12 +180,7 @@ def test_the_table_is_backed_up_each_night_and_copied_away(prod):
 
 
 def test_nothing_private_has_a_route_out_and_endpoints_reach_aws(prod):
-    tables = {
-        one["Tags"][0]["Value"]
-        if False
-        else next(tag["Value"] for tag in one["Tags"] if tag["Key"] == "Name"): one
-        for one in ours(prod, "route_tables")
-    }
+    tables = {name_of(one): one for one in ours(prod, "route_tables")}
     gateways = {
         name: [r["GatewayId"] for r in one["Routes"] if r["DestinationCidrBlock"] == "0.0.0.0/0"]
         for name, one in tables.items()
@@ -388,7 +380,7 @@ BY_HAND = {
             RouteTableId=next(
                 one["RouteTableId"]
                 for one in ours(e, "route_tables")
-                if {"Key": "Name", "Value": f"{NAME}-public"} in one["Tags"]
+                if name_of(one) == f"{NAME}-public"
             ),
             DestinationCidrBlock="0.0.0.0/0",
         ),

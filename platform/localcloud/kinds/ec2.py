@@ -20,6 +20,13 @@ from localcloud.kinds.base import (
     tags_from,
 )
 
+# Whom a rule is about: the program's name, and where AWS's form of it has that.
+_PEERS = {
+    "cidrIpv4": ("IpRanges", "CidrIp"),
+    "prefixListId": ("PrefixListIds", "PrefixListId"),
+    "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
+}
+
 
 class Tagged(Kind):
     """What all of EC2's resources have in common."""
@@ -247,6 +254,10 @@ class _Rule(Tagged):
         }
         return Found(one["SecurityGroupRuleId"], properties, {}, tags)
 
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. It has one peer, and no other."""
+        return {**dict.fromkeys(_PEERS), **super().wanted(inputs)}
+
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind. It holds nothing, so a new one does: not all of a rule can be changed."""
         self.delete(found)
@@ -289,18 +300,13 @@ class SecurityGroupEgressRule(_Rule):
 
 
 def _authorization(inputs: Inputs, tags: Tags) -> dict[str, Any]:
-    peers = {
-        "cidrIpv4": ("IpRanges", "CidrIp"),
-        "prefixListId": ("PrefixListIds", "PrefixListId"),
-        "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
-    }
     permission = {
         "IpProtocol": inputs["ipProtocol"],
         "FromPort": inputs["fromPort"],
         "ToPort": inputs["toPort"],
         **{
             among: [{name: inputs[key], "Description": inputs["description"]}]
-            for key, (among, name) in peers.items()
+            for key, (among, name) in _PEERS.items()
             if key in inputs
         },
     }

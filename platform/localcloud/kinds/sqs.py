@@ -35,6 +35,10 @@ class Queue(Kind):
             return None
         return self._found(url)
 
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind. What is not declared is not there."""
+        return {"kmsMasterKeyId": None, "redrivePolicy": None, **super().wanted(inputs)}
+
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
         self.aws.sqs.create_queue(QueueName=inputs["name"], tags=tags)
@@ -128,4 +132,6 @@ class RedriveAllowPolicy(_Policy):
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - an attribute of any type
+    if value is None:
+        return ""  # so AWS is told to take it away
     return value if isinstance(value, str) else json.dumps(value)
