@@ -107,9 +107,10 @@ def may_write(bucket_arn: str, account: Account) -> list[dict[str, object]]:
     ours = {"StringEquals": {"aws:SourceAccount": account.id}}
     flows = {**ours, "ArnLike": {"aws:SourceArn": account.arn("logs", "*")}}
     service = {"Service": _BY_SERVICE}
+    # Named as AWS names those that it adds by itself where it finds none.
     return [
         {
-            "Sid": "FlowLogsWritten",
+            "Sid": "AWSLogDeliveryWrite",
             "Effect": "Allow",
             "Principal": service,
             "Action": "s3:PutObject",
@@ -117,7 +118,7 @@ def may_write(bucket_arn: str, account: Account) -> list[dict[str, object]]:
             "Condition": flows,
         },
         {
-            "Sid": "FlowLogsLookedAt",
+            "Sid": "AWSLogDeliveryAclCheck",
             "Effect": "Allow",
             "Principal": service,
             "Action": "s3:GetBucketAcl",
