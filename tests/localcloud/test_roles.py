@@ -147,6 +147,7 @@ MAY = {
         "write results",
         "ask whether the buckets are there",
         "list versions",
+        "hide an object",  # how an erasure reaches the copies in another region
         "get a record",
         "put a record",
         "query by id",
