@@ -32,7 +32,7 @@ class Budget(Kind):
         told = [{**one, _SUBSCRIBERS: sorted(one[_SUBSCRIBERS])} for one in values["notifications"]]
         amount = _amount(values["limitAmount"])
         rest = {"limitAmount": amount, "notifications": _ordered(told)}
-        return {"costFilters": [], **values, **rest}
+        return {**values, **rest}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
