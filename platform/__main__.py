@@ -48,7 +48,7 @@ place = Place(name, account, network, endpoints, cluster, key, boundary, setting
 edge = secret = None
 if settings.edge is not None:
     edge = Edge(name, settings.edge, settings.data, account=account, network=network, port=PORT)
-    secret = SessionSecret(name, key.arn)
+    secret = SessionSecret(name, key.arn, protect=settings.data.protect)
     Trails(
         name,
         account,

@@ -16,5 +16,11 @@ def allow_backups_of_tables(name: str, opts: pulumi.ResourceOptions | None = Non
         name,
         resource_type_opt_in_preference=tables,
         resource_type_management_preference=tables,
-        opts=opts,
+        # AWS answers with all types, and each preview would show those that we do not name.
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                ignore_changes=["resourceTypeOptInPreference", "resourceTypeManagementPreference"]
+            ),
+        ),
     )

@@ -104,6 +104,15 @@ def _within(scope: Scope) -> list[Statement]:
         anywhere("ecr:GetAuthorizationToken"),
         allow("secretsmanager:GetSecretValue", on=scope.named("secretsmanager", "secret:")),
         allow(
+            "kms:CreateGrant",
+            on=scope.any("kms", "key/", everywhere=True),
+            when={
+                "StringEquals": scope.tagged["StringEquals"],
+                "Bool": {"kms:GrantIsForAWSResource": "true"},
+            },
+        ),
+        allow(
+            "backup:CopyFromBackupVault",
             "backup:CopyIntoBackupVault",
             "backup:DescribeBackupVault",
             on=scope.named("backup", "backup-vault:", everywhere=True),

@@ -1,9 +1,10 @@
 """What `pulumi up` changes, beside what it looks at (`reading`).
 
 Held to the environment's names where AWS lets a policy name what it changes, and to its tags where
-there is only an id. It reads no customer's data, and what the bootstrap has made it cannot touch:
-it may write its own state, take the lease, push images, and no more. To tear a stack down with all
-that is in it is for an administrator.
+there is only an id. It reads no customer's data, but with a recovery region: AWS asks whoever makes
+a table's replica for its records there. What the bootstrap has made it cannot touch: it may write
+its own state, take the lease, push images, and no more. To tear a stack down with all that is in it
+is for an administrator.
 """
 
 from __future__ import annotations
@@ -427,6 +428,8 @@ def _keys(scope: Scope) -> list[Statement]:
             "kms:Decrypt",
             "kms:Encrypt",
             "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
             on=keys,
             when={"StringEquals": scope.tagged["StringEquals"] | {"kms:ViaService": through}},
         ),

@@ -99,7 +99,6 @@ class State(pulumi.ComponentResource):
                 f"{name}-replication",
                 self.bucket,
                 copy,
-                account=account,
                 source_key_arn=key.arn,
                 copy_key_arn=key.replica_arn,
                 boundary=None,  # it is no role of the service's

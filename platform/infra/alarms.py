@@ -27,6 +27,7 @@ from infra.settings import OperationsSettings, Settings
 
 _OLDEST_MESSAGE_S = 900
 _FAILED_PERCENT = 20
+_A_QUARTER_S = 900
 _FAILED_AT_LEAST = 5  # of few jobs, one bad file is a large part
 _SLOW_S = 2.0
 _SERVER_ERRORS = 5
@@ -112,7 +113,6 @@ class Alarms(pulumi.ComponentResource):
     def _of_jobs(self, watched: Watched) -> aws.cloudwatch.MetricAlarm:
         done = counted("done", watched.worker, JOBS_COMPLETED)
         failed = counted("failed", watched.worker, JOBS_FAILED)
-        lost = counted("lost", watched.worker, JOBS_LOST)
         self._alarm(
             "stuck-records",
             "A prediction was sent three times without being taken, or was given up.",
@@ -138,9 +138,14 @@ class Alarms(pulumi.ComponentResource):
             "failed-jobs",
             f"More than {_FAILED_PERCENT} % of the jobs fail or die.",
             [
-                done,
-                failed,
-                lost,
+                *(
+                    counted(id_, watched.worker, what, _A_QUARTER_S)
+                    for id_, what in (
+                        ("done", JOBS_COMPLETED),
+                        ("failed", JOBS_FAILED),
+                        ("lost", JOBS_LOST),
+                    )
+                ),
                 _expression(
                     f"IF(failed + lost >= {_FAILED_AT_LEAST}, "
                     "100 * (failed + lost) / (done + failed + lost), 0)",
@@ -148,7 +153,7 @@ class Alarms(pulumi.ComponentResource):
                 ),
             ],
             above=_FAILED_PERCENT,
-            minutes=5,
+            minutes=1,  # of a quarter of an hour each: of few jobs a minute, a minute has too few
         )
 
     def _of_the_worker(self, watched: Watched) -> None:
@@ -308,7 +313,7 @@ class Alarms(pulumi.ComponentResource):
 
 
 def _who_may_tell(topic_arn: pulumi.Output[str], account: Account) -> pulumi.Output[str]:
-    services = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    services = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
     return pulumi.Output.json_dumps(
         {
             "Version": "2012-10-17",
@@ -320,6 +325,14 @@ def _who_may_tell(topic_arn: pulumi.Output[str], account: Account) -> pulumi.Out
                     "Action": "sns:Publish",
                     "Resource": topic_arn,
                     "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+                },
+                # EventBridge does not say for whom it acts: under a condition it is refused.
+                {
+                    "Sid": "EventsTell",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sns:Publish",
+                    "Resource": topic_arn,
                 },
                 {
                     "Sid": "OnlyByTls",

@@ -25,7 +25,8 @@ _LOG_DAYS = 90
 # A page that waits says so every 10 s; an upload is never silent for so long.
 _IDLE_S = 60
 _HEALTHY = {
-    "path": "/readyz",
+    # Not /readyz: where a dependency of all is away, replacing every task mends nothing.
+    "path": "/healthz",
     "interval": 5,
     "timeout": 4,
     "healthy_threshold": 2,
@@ -70,7 +71,14 @@ class Edge(pulumi.ComponentResource):
         self._name, self._settings = name, settings
         self._inside = pulumi.ResourceOptions(parent=self)
         self.group = self._security_group(network)
-        self.sign_in = SignIn(name, settings.host, account, protect=data.protect, opts=self._inside)
+        self.sign_in = SignIn(
+            name,
+            settings.host,
+            account,
+            session_hours=settings.session_hours,
+            protect=data.protect,
+            opts=self._inside,
+        )
         logs = self.logs = self._log_bucket(account)
         self.load_balancer = aws.lb.LoadBalancer(
             name,
@@ -90,7 +98,7 @@ class Edge(pulumi.ComponentResource):
                 parent=self,
                 protect=data.protect,
                 delete_before_replace=True,
-                depends_on=[logs],
+                depends_on=[logs, *network.internet],
             ),
         )
         self._target = aws.lb.TargetGroup(

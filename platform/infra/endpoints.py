@@ -117,7 +117,7 @@ class Endpoints(pulumi.ComponentResource):
         self._name = name
         inside = pulumi.ResourceOptions(parent=self)
         self.group = network.security_group(
-            f"{name}-endpoints", "AWS's services, for the tasks", parent=self
+            f"{name}-endpoints", "Endpoints of AWS services, for the tasks", parent=self
         )
         self._gateways = {
             service: aws.ec2.VpcEndpoint(
@@ -148,20 +148,23 @@ class Endpoints(pulumi.ComponentResource):
             )
         self.register_outputs({})
 
-    def let_in(self, name: str, group: aws.ec2.SecurityGroup) -> None:
+    def let_in(self, name: str, group: aws.ec2.SecurityGroup) -> list[pulumi.Resource]:
         """Let a service's tasks reach AWS: interfaces by their group, gateways by their list."""
-        let(f"{name}-to-endpoints", group, self.group, HTTPS)
+        rules = let(f"{name}-to-endpoints", group, self.group, HTTPS)
         for service, gateway in self._gateways.items():
-            aws.vpc.SecurityGroupEgressRule(
-                f"{name}-to-{service}",
-                security_group_id=group.id,
-                prefix_list_id=gateway.prefix_list_id,
-                ip_protocol="tcp",
-                from_port=HTTPS,
-                to_port=HTTPS,
-                description=f"{name}-to-{service}",
-                opts=pulumi.ResourceOptions(parent=group),
+            rules.append(
+                aws.vpc.SecurityGroupEgressRule(
+                    f"{name}-to-{service}",
+                    security_group_id=group.id,
+                    prefix_list_id=gateway.prefix_list_id,
+                    ip_protocol="tcp",
+                    from_port=HTTPS,
+                    to_port=HTTPS,
+                    description=f"{name}-to-{service}",
+                    opts=pulumi.ResourceOptions(parent=group),
+                )
             )
+        return rules
 
 
 def _policy(service: str, account: Account, reachable: Reachable) -> pulumi.Output[str]:

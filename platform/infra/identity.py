@@ -112,20 +112,22 @@ class Role(pulumi.ComponentResource):
         self.register_outputs({"arn": self.arn})
 
 
-def trust_service(service: str, account: Account, source: str) -> dict[str, Any]:
+def trust_service(
+    service: str, account: Account | None, source: str | None = None
+) -> dict[str, Any]:
     """Trust one of AWS's services, and only when it acts for this account (the confused deputy).
 
-    source: the ARNs, with wildcards, of what it may act for.
+    account: None for a service that does not say for whom it acts, as S3 when it replicates: then
+    what the role may do must name everything.
+    source: the ARNs, with wildcards, of what it may act for, where the service tells.
     """
-    return {
-        "Effect": "Allow",
-        "Principal": {"Service": service},
-        "Action": "sts:AssumeRole",
-        "Condition": {
-            "StringEquals": {"aws:SourceAccount": account.id},
-            "ArnLike": {"aws:SourceArn": source},
-        },
-    }
+    condition: dict[str, Any] = {}
+    if account is not None:
+        condition["StringEquals"] = {"aws:SourceAccount": account.id}
+    if source is not None:
+        condition["ArnLike"] = {"aws:SourceArn": source}
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return trust | ({"Condition": condition} if condition else {})
 
 
 class ServiceRoles(pulumi.ComponentResource):

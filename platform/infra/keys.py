@@ -112,15 +112,15 @@ def _policy(account: Account) -> str:
         _statement(
             "Notifications",
             {
-                "Service": [
-                    "cloudwatch.amazonaws.com",
-                    "events.amazonaws.com",
-                    "budgets.amazonaws.com",
-                ]
+                "Service": ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"],
             },
             "kms:Decrypt",
             "kms:GenerateDataKey",
             condition=own,
+        ),
+        # EventBridge does not say for whom it acts: under a condition it is refused.
+        _statement(
+            "Events", {"Service": "events.amazonaws.com"}, "kms:Decrypt", "kms:GenerateDataKey"
         ),
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

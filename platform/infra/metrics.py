@@ -58,6 +58,7 @@ def query(
     metric: str,
     dimensions: Mapping[str, pulumi.Input[str]],
     stat: str,
+    period_s: int = PERIOD_S,
 ) -> dict[str, Any]:
     """Ask for a metric as a part of an expression."""
     return {
@@ -66,7 +67,7 @@ def query(
             "namespace": namespace,
             "metric_name": metric,
             "dimensions": {**dimensions},
-            "period": PERIOD_S,
+            "period": period_s,
             "stat": stat,
         },
         "return_data": False,
@@ -78,6 +79,6 @@ def queue_metric(id_: str, metric: str, queue: pulumi.Input[str]) -> dict[str, A
     return query(id_, "AWS/SQS", metric, {"QueueName": queue}, "Maximum")
 
 
-def counted(id_: str, service: str, what: Count) -> dict[str, Any]:
+def counted(id_: str, service: str, what: Count, period_s: int = PERIOD_S) -> dict[str, Any]:
     """Ask for a metric that is made of a service's log; `service` is its whole name."""
-    return query(id_, NAMESPACE, f"{service}-{what.metric}", {}, "Sum")
+    return query(id_, NAMESPACE, f"{service}-{what.metric}", {}, "Sum", period_s)

@@ -56,6 +56,8 @@ class Network(pulumi.ComponentResource):
         # One table for all of them, with no route in it but those to inside and to gateways.
         self.private_routes = self._routes("private", self.subnets)
         self.public_subnets = {}
+        self.internet: list[pulumi.Resource] = []
+        """The way out of the public subnets: without it AWS makes no load balancer there."""
         if is_public:
             self.public_subnets = {
                 zone: self._subnet("public", zone, block)
@@ -64,13 +66,14 @@ class Network(pulumi.ComponentResource):
             gateway = aws.ec2.InternetGateway(
                 name, vpc_id=self.vpc.id, tags={"Name": name}, opts=self._inside
             )
-            aws.ec2.Route(
+            route = aws.ec2.Route(
                 f"{name}-internet",
                 route_table_id=self._routes("public", self.public_subnets).id,
                 destination_cidr_block=ANYWHERE,
                 gateway_id=gateway.id,
                 opts=self._inside,
             )
+            self.internet = [gateway, route]
         self.register_outputs({"vpc_id": self.vpc.id})
 
     @property
@@ -132,9 +135,12 @@ def let(
     group: aws.ec2.SecurityGroup,
     peer: aws.ec2.SecurityGroup,
     port: int,
-) -> None:
-    """Let the members of one group open connections to those of another on one port."""
-    aws.vpc.SecurityGroupEgressRule(
+) -> list[pulumi.Resource]:
+    """Let the members of one group open connections to those of another on one port.
+
+    Returns the rules, for what must not start without them.
+    """
+    out = aws.vpc.SecurityGroupEgressRule(
         name,
         security_group_id=group.id,
         referenced_security_group_id=peer.id,
@@ -144,7 +150,7 @@ def let(
         description=name,
         opts=pulumi.ResourceOptions(parent=group),
     )
-    aws.vpc.SecurityGroupIngressRule(
+    into = aws.vpc.SecurityGroupIngressRule(
         name,
         security_group_id=peer.id,
         referenced_security_group_id=group.id,
@@ -154,3 +160,4 @@ def let(
         description=name,
         opts=pulumi.ResourceOptions(parent=peer),
     )
+    return [out, into]

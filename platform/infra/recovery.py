@@ -73,9 +73,7 @@ class Recovery(pulumi.ComponentResource):
         )
         role = Role(
             name,
-            trust=trust_service(
-                "backup.amazonaws.com", self._account, self._account.arn("backup", "*")
-            ),
+            trust=trust_service("backup.amazonaws.com", self._account),
             may=self._may_back_up(storage),
             boundary=self._boundary,
             opts=self._inside,
@@ -118,8 +116,10 @@ class Recovery(pulumi.ComponentResource):
                 on=table,
             ),
             allow("dynamodb:DeleteBackup", "dynamodb:DescribeBackup", on=backups),
+            allow("backup:CopyFromBackupVault", "backup:DescribeBackupVault", on=vaults),
             allow("backup:CopyIntoBackupVault", on=self._copies_go_to() or [vaults]),
             allow("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", on=keys),
+            allow("kms:CreateGrant", on=keys, when={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
         ]
 
     def _copies_go_to(self) -> list[str]:
@@ -145,7 +145,6 @@ class Recovery(pulumi.ComponentResource):
             name,
             bucket,
             copy,
-            account=self._account,
             source_key_arn=self._key.arn,
             copy_key_arn=key_arn,
             boundary=self._boundary,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from infra.identity import Account, Role, Statement, allow, trust_service
+from infra.identity import Role, Statement, allow, trust_service
 from infra.storage import PrivateBucket
 
 
@@ -16,7 +16,6 @@ def replicate(
     source: PrivateBucket,
     copy: PrivateBucket,
     *,
-    account: Account,
     source_key_arn: pulumi.Input[str],
     copy_key_arn: pulumi.Input[str],
     boundary: str | None,
@@ -26,7 +25,7 @@ def replicate(
     """Have every new object and every mark of deletion copied; removals of versions are not."""
     role = Role(
         name,
-        trust=trust_service("s3.amazonaws.com", account, source.arn),
+        trust=trust_service("s3.amazonaws.com", None),
         may=_may(source, copy, source_key_arn, copy_key_arn),
         boundary=boundary,
         opts=pulumi.ResourceOptions(parent=parent),

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 import pulumi
 import pulumi_aws as aws
 
-from infra.metrics import queue_metric
+from infra.metrics import query, queue_metric
 from infra.settings import ServiceSettings
 
 _OUT_COOLDOWN_S = 60
 _IN_COOLDOWN_S = 300
-# With nothing waiting and nothing in flight for so long, the tasks above the least are idle.
-_IDLE_MINUTES = 10
+# With fewer jobs than half the tasks for so long, half of them are idle.
+_IDLE_MINUTES, _JOBS_PER_TASK = 10, 0.5
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ByLoad:
 
 @dataclass(frozen=True)
 class ByBacklog:
-    """Tasks follow the jobs that wait, and go when none waits and none is in flight."""
+    """Tasks follow the jobs that wait, and half of them go when most have nothing to do."""
 
     queue: pulumi.Output[str]
     """Name of the queue."""
@@ -74,7 +74,7 @@ def scale(
                     "metrics": _backlog_per_task(scaling, cluster, service.name)
                 },
             )
-            _leave_when_idle(name, target, scaling.queue)
+            _leave_when_idle(name, target, scaling.queue, cluster)
 
 
 def _follow(
@@ -107,9 +107,10 @@ def _backlog_per_task(
         "metric_name": "ApproximateNumberOfMessagesVisible",
         "dimensions": [{"name": "QueueName", "value": scaling.queue}],
     }
+    namespace, metric_name = _RUNNING
     running = {
-        "namespace": "ECS/ContainerInsights",
-        "metric_name": "RunningTaskCount",
+        "namespace": namespace,
+        "metric_name": metric_name,
         "dimensions": [
             {"name": "ClusterName", "value": cluster},
             {"name": "ServiceName", "value": service},
@@ -127,11 +128,11 @@ def _backlog_per_task(
 
 
 def _leave_when_idle(
-    name: str, target: aws.appautoscaling.Target, queue: pulumi.Output[str]
+    name: str, target: aws.appautoscaling.Target, queue: pulumi.Output[str], cluster: str
 ) -> None:
-    """Go back to the least once nothing waits and nothing is in flight.
+    """Halve the tasks while most of them have nothing to do.
 
-    A task that still runs a job is kept by its own scale-in protection.
+    A task that runs a job is kept by its own scale-in protection.
     """
     policy = aws.appautoscaling.Policy(
         f"{name}-leaves",
@@ -141,32 +142,34 @@ def _leave_when_idle(
         scalable_dimension=target.scalable_dimension,
         resource_id=target.resource_id,
         step_scaling_policy_configuration={
-            "adjustment_type": "ExactCapacity",
+            "adjustment_type": "PercentChangeInCapacity",
+            "min_adjustment_magnitude": 1,
             "cooldown": _IN_COOLDOWN_S,
             "metric_aggregation_type": "Maximum",
-            "step_adjustments": [
-                {"metric_interval_upper_bound": "0", "scaling_adjustment": target.min_capacity}
-            ],
+            "step_adjustments": [{"metric_interval_upper_bound": "0", "scaling_adjustment": -50}],
         },
         opts=pulumi.ResourceOptions(parent=target, delete_before_replace=True),
     )
+    jobs = "IF(running > 0, (waiting + in_flight) / running, 1)"
     aws.cloudwatch.MetricAlarm(
         f"{name}-idle",
         name=f"{name}-idle",
-        alarm_description="Nothing waits and nothing is in flight: fewer tasks. Pages nobody.",
-        comparison_operator="LessThanOrEqualToThreshold",
-        threshold=0,
+        alarm_description="Most tasks have nothing to do: fewer of them. Pages nobody.",
+        comparison_operator="LessThanThreshold",
+        threshold=_JOBS_PER_TASK,
         evaluation_periods=_IDLE_MINUTES,
         treat_missing_data="notBreaching",
         metric_queries=[
             *(queue_metric(id_, metric, queue) for id_, metric in _WAITING_OR_RUNNING.items()),
-            {"id": "jobs", "expression": "waiting + in_flight", "return_data": True},
+            query("running", *_RUNNING, {"ClusterName": cluster, "ServiceName": name}, "Average"),
+            {"id": "jobs", "expression": jobs, "return_data": True},
         ],
         alarm_actions=[policy.arn],
         opts=pulumi.ResourceOptions(parent=policy, delete_before_replace=True),
     )
 
 
+_RUNNING = ("ECS/ContainerInsights", "RunningTaskCount")
 _WAITING_OR_RUNNING = {
     "waiting": "ApproximateNumberOfMessagesVisible",
     "in_flight": "ApproximateNumberOfMessagesNotVisible",

@@ -22,6 +22,7 @@ from infra.network import Network, let
 from infra.scaling import Scaling, scale
 from infra.settings import STOP_TIMEOUT_S, OperationsSettings, ServiceSettings
 
+_STARTS_WITHIN_S = 60
 _SPOOL = "spool"
 _USER = "10001:10001"
 """Nobody in particular: the images make this user, and it owns nothing but the spool."""
@@ -146,9 +147,9 @@ class Service(pulumi.ComponentResource):
             opts=inside,
         )
         group = place.network.security_group(name, f"Tasks of {service}", parent=self)
-        place.endpoints.let_in(name, group)
+        rules = place.endpoints.let_in(name, group)
         if behind is not None and port is not None:
-            let(f"{name}-from-load-balancer", behind.group, group, port)
+            rules += let(f"{name}-from-load-balancer", behind.group, group, port)
         is_scaled = scaling is not None and settings.max_tasks is not None
         self.service = aws.ecs.Service(
             name,
@@ -183,13 +184,22 @@ class Service(pulumi.ComponentResource):
                 security_groups=[group.id],
                 assign_public_ip=False,
             ),
+            # A task that still starts fails its checks: not for that may it be replaced.
+            health_check_grace_period_seconds=_STARTS_WITHIN_S if behind else None,
             enable_execute_command=False,
             propagate_tags="SERVICE",
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                # A target group takes no tasks before a listener sends to it.
-                depends_on=[place.cluster.capacity, *(behind.listeners if behind else ())],
+                # What a task needs to start, and a target group a listener that sends to it.
+                depends_on=[
+                    place.cluster.capacity,
+                    place.endpoints,
+                    place.network,
+                    roles,
+                    *rules,
+                    *(behind.listeners if behind else ()),
+                ],
                 # Scaling moves it; a deploy must not move it back.
                 ignore_changes=["desiredCount"] if is_scaled else None,
             ),

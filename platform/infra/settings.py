@@ -49,7 +49,7 @@ class NetworkSettings(Section):
     """`retainwise:network`."""
 
     cidr: IPv4Network = Field(
-        description="Addresses of the VPC, /16 to /24. Not to overlap with what it is peered with."
+        description="Addresses of the VPC, /16 to /23. Not to overlap with what it is peered with."
     )
     zones: tuple[Zone, ...] = Field(
         min_length=1,
@@ -67,9 +67,9 @@ class NetworkSettings(Section):
     @field_validator("cidr")
     @classmethod
     def _splits_into_subnets(cls, cidr: IPv4Network) -> IPv4Network:
-        # A subnet takes a sixteenth, and AWS's smallest is /28.
-        if not 16 <= cidr.prefixlen <= 24:
-            raise ValueError("the prefix must be from /16 to /24")
+        # A subnet takes a sixteenth, and a load balancer wants one of /27 at least.
+        if not 16 <= cidr.prefixlen <= 23:
+            raise ValueError("the prefix must be from /16 to /23")
         return cidr
 
 
@@ -299,7 +299,14 @@ def read_settings() -> Settings:
     Raises pulumi.RunError, which Pulumi shows without a traceback, with one line for each key
     that is missing, unknown or out of its limits.
     """
-    return read_stack("retainwise", Settings)
+    settings = read_stack("retainwise", Settings)
+    region = settings.data.recovery_region
+    if region is not None and region == pulumi.Config("aws").get("region"):
+        raise pulumi.RunError(
+            f"Pulumi.{settings.environment}.yaml is not usable:\n"
+            f"  retainwise:data.recovery_region = {region}: must be another region than aws:region"
+        )
+    return settings
 
 
 def read_stack(project: str, kind: type[S]) -> S:

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from infra.identity import Account
 
 _SECRET_LENGTH = 64
+_TOKEN_MINUTES = 5  # the least that Cognito takes
 
 
 class SignIn(pulumi.ComponentResource):
@@ -25,6 +26,7 @@ class SignIn(pulumi.ComponentResource):
         host: str,
         account: Account,
         *,
+        session_hours: int,
         protect: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -78,6 +80,15 @@ class SignIn(pulumi.ComponentResource):
             write_attributes=["name"],
             prevent_user_existence_errors="ENABLED",
             enable_token_revocation=True,
+            # A copied session outlives signing out by an access token at the most.
+            access_token_validity=_TOKEN_MINUTES,
+            id_token_validity=_TOKEN_MINUTES,
+            refresh_token_validity=session_hours,
+            token_validity_units={
+                "access_token": "minutes",
+                "id_token": "minutes",
+                "refresh_token": "hours",
+            },
             opts=pulumi.ResourceOptions(parent=pool),
         )
         self.pool_arn, self.client_id, self.domain = pool.arn, client.id, domain.domain
@@ -96,27 +107,35 @@ class SessionSecret(pulumi.ComponentResource):
     """
 
     def __init__(
-        self, name: str, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        key_arn: pulumi.Input[str],
+        *,
+        protect: bool,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:infra:SessionSecret", name, None, opts)
         stack = aws.cloudformation.Stack(
             f"{name}-session",
             name=f"{name}-session",
-            template_body=json.dumps(_template(f"{name}-session"), sort_keys=True),
+            template_body=json.dumps(_template(f"{name}-session", protect), sort_keys=True),
             parameters={"KeyArn": key_arn},
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, protect=protect, delete_before_replace=True),
         )
         self.arn: pulumi.Output[str] = stack.outputs["Arn"]
         self.register_outputs({"arn": self.arn})
 
 
-def _template(name: str) -> dict[str, object]:
+def _template(name: str, protect: bool) -> dict[str, object]:
+    on_removal = "Retain" if protect else "Delete"  # which is at once and for good
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": {"KeyArn": {"Type": "String"}},
         "Resources": {
             "Secret": {
                 "Type": "AWS::SecretsManager::Secret",
+                "DeletionPolicy": on_removal,
+                "UpdateReplacePolicy": on_removal,
                 "Properties": {
                     "Name": name,
                     "Description": "Signs the tokens of the API; a new one ends them all.",

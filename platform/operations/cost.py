@@ -24,8 +24,6 @@ _SECONDS = HOURS * 3600
 _CENT = Decimal("0.01")
 _INCLUDED_DISK_GB = 20  # of each Fargate task
 _LEAST_IA_KB = Decimal(128)  # what the infrequent-access class counts a smaller file as
-# What app/health.py asks for each /readyz: a half read unit, two HeadBuckets, one call of SQS.
-_READY_READ_UNITS, _READY_FILE_CALLS, _READY_QUEUE_CALLS = Decimal("0.5"), 2, 1
 # What predictions/sweeper.py asks for each sweep: three queries of an index that is mostly empty.
 _SWEEP_READ_UNITS = Decimal("1.5")
 # An upload is created, sent in parts and completed; three reads are the worker's and the checks'.
@@ -124,19 +122,6 @@ class _Bill:
         tasks = self.graph.all_of("TaskDefinition").values()
         return next(one for one in tasks if self.arn(one) == arn)
 
-    def health_checks(self, group: Declared) -> Decimal:
-        """Return how often the tasks of a target group look at what they need."""
-        check = group.inputs["healthCheck"]
-        if check["path"] != "/readyz":
-            return Decimal(0)
-        nodes = sum(len(lb.inputs["subnets"]) for lb in self.graph.all_of("LoadBalancer").values())
-        tasks = sum(
-            Decimal(service.inputs["desiredCount"])
-            for service in self.graph.all_of("Service").values()
-            if self.graph.refers(service, group)
-        )
-        return _SECONDS / Decimal(check["interval"]) * nodes * tasks
-
     def arn(self, one: Declared) -> str:
         return str(outputs_of(one, self.graph.region)["arn"])
 
@@ -215,15 +200,6 @@ def _load_balancer(bill: _Bill, one: Declared) -> Iterator[Line]:
     yield bill.used(name, "load-balancer-units", passed_gb)
 
 
-@_priced("aws:lb/targetGroup:TargetGroup")
-def _target_group(bill: _Bill, one: Declared) -> Iterator[Line]:
-    """Price what each check of health asks of AWS: every node of the balancer checks every task."""
-    checks, what = bill.health_checks(one), "checks of health"
-    yield bill.fixed("DynamoDB", "table-reads", checks * _READY_READ_UNITS / 10**6, what)
-    yield bill.fixed("S3", "files-read", checks * _READY_FILE_CALLS / 1000, what)
-    yield bill.fixed("SQS", "sqs-calls", checks * _READY_QUEUE_CALLS / 10**6, what)
-
-
 @_priced("aws:wafv2/webAcl:WebAcl")
 def _firewall(bill: _Bill, one: Declared) -> Iterator[Line]:
     yield bill.fixed("WAF", "waf-acl", 1)
@@ -284,11 +260,7 @@ def _file_log(bill: _Bill, one: Declared) -> Iterator[Line]:
     purpose, _ = _files_in(bill, buckets[one.inputs["bucket"]])
     months = _log_months(bill, buckets[one.inputs["targetBucket"]])
     gb_kept = load.access_log_kb * months / KB_IN_GB  # for each call in a month
-    groups = bill.graph.all_of("TargetGroup").values()
-    checks = sum((bill.health_checks(group) for group in groups), Decimal(0))
     calls = load.predictions * sum(_CALLS_OF_UPLOAD if purpose == "uploads" else _CALLS_OF_RESULT)
-    # Each check asks once for each of the buckets.
-    yield bill.fixed("S3", "files-kept", checks * gb_kept, "access logs: of checks of health")
     yield bill.used("S3", "files-kept", calls * gb_kept, "access logs: kept")
 
 

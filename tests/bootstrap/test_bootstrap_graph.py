@@ -303,14 +303,19 @@ def test_all_of_the_state_is_copied_to_the_recovery_region(prod):
     assert {one.inputs["region"] for one in of_the_copy} == {"eu-central-1"}
 
 
-def test_s3_alone_takes_the_role_that_copies_and_for_this_bucket(prod):
+def test_s3_alone_takes_the_role_that_copies_which_names_both_buckets(prod):
     role = prod.of("Role")["prod-retainwise-state-replication"]
     [trust] = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
     assert trust["Principal"] == {"Service": "s3.amazonaws.com"}
-    assert trust["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": ACCOUNT_ID},
-        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{BUCKET}"},
+    assert "Condition" not in trust  # S3 does not say for whom it replicates
+    policy = json.loads(prod.of("RolePolicy")["prod-retainwise-state-replication"].inputs["policy"])
+    buckets = {
+        resource.removesuffix("/*")
+        for statement in policy["Statement"]
+        for resource in statement["Resource"]
+        if ":s3:::" in resource
     }
+    assert buckets == {f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{COPY}"}
 
 
 def test_a_stack_that_may_be_torn_down_is_not_guarded(declare):

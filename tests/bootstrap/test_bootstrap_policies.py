@@ -534,7 +534,7 @@ def test_github_gives_a_role_to_one_repository_and_one_purpose(prod, what, subje
         "Condition": {
             "StringEquals": {
                 "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                "token.actions.githubusercontent.com:sub": f"repo:example/retainwise:{subject}",
+                "token.actions.githubusercontent.com:sub": f"repo:example-/retainwise:{subject}",
             }
         },
     }

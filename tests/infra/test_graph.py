@@ -79,7 +79,7 @@ def test_workers_follow_the_backlog_and_leave_when_idle(graphs):
     ]
     assert math == "IF(running > 0, waiting / running, waiting)"
     idle = graphs["prod"].all_of("MetricAlarm")["prod-retainwise-worker-idle"].inputs
-    assert "waiting + in_flight" in json.dumps(idle["metricQueries"])
+    assert "(waiting + in_flight) / running" in json.dumps(idle["metricQueries"])
 
 
 def test_the_worker_runs_on_spare_capacity_by_setting(declare):

@@ -63,6 +63,7 @@ def beyond(boundary, graph):
         f"aws:ResourceTag/{key}": value
         for key, value in graph.all_of("Key")[f"{graph.stack}-retainwise"].inputs["tags"].items()
     }
+    tags["kms:GrantIsForAWSResource"] = "true"  # AWS Backup's grants are
     for name, policy in graph.all_of("RolePolicy").items():
         for statement in json.loads(policy.inputs["policy"])["Statement"]:
             for action in statement["Action"]:

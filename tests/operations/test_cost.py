@@ -12,7 +12,7 @@ from localcloud.program import Declared
 from operations import cost_document
 from operations.cost import HOURS, UnpricedType, lines_of, priced_types, total
 from operations.cost_document import DOCUMENT, STACKS, Setting, default_of, difference
-from operations.example_load import KB_IN_GB, LOADS, Load
+from operations.example_load import LOADS, Load
 from operations.graph import Graph
 from operations.prices import UnknownPrice, read_prices
 
@@ -140,20 +140,14 @@ def test_a_region_without_prices_is_an_error(prod):
 # ---- a change moves the total by what it costs ------------------------------------------------
 
 
-def test_one_more_web_task_costs_its_size_and_its_checks_of_health(bill):
+def test_one_more_web_task_costs_its_size(bill):
     fixed, used, _ = difference(Setting("prod", "services.web.tasks", 4), PRICES, bill)
 
     def of(tasks: int) -> Decimal:
-        checks = HOURS * 3600 / 5 * 3 * tasks  # every 5 s, from each of three zones
-        lines_kept = checks * 2 * 90 / (HOURS / 24)  # one for each of two buckets, for 90 days
         return (
             cents(tasks * HOURS * Decimal("0.5") * usd("fargate-vcpu"))
             + cents(tasks * HOURS * 1 * usd("fargate-gb"))
             + cents(tasks * HOURS * 1 * usd("fargate-disk"))
-            + cents(checks / 10**6 * Decimal("0.5") * usd("table-reads"))
-            + cents(checks / 1000 * 2 * usd("files-read"))
-            + cents(lines_kept * Decimal("0.5") / KB_IN_GB * usd("files-kept"))
-            + cents(checks / 10**6 * usd("sqs-calls"))
         )
 
     assert fixed == of(4) - of(3)
@@ -208,19 +202,6 @@ def test_an_alarm_on_an_expression_costs_each_metric_in_it(prod, altered, bill):
     what = "Metrics that alarms look at"
     assert month(simple, "CloudWatch", what) == alarms * usd("alarm-metric")
     assert month(bill, "CloudWatch", what) > month(simple, "CloudWatch", what)
-
-
-def test_each_check_of_health_leaves_a_line_in_the_log_of_each_bucket(prod, altered, bill):
-    def no_answer_asks_for_a_bucket(inputs):
-        inputs["healthCheck"]["path"] = "/healthz"
-
-    what = "access logs: of checks of health"
-    assert month(bill, "S3", what) > 0
-    lazy = lines_of(altered(prod, "TargetGroup", no_answer_asks_for_a_bucket), PRICES, NOTHING)
-    assert month(lazy, "S3", what) == 0
-    without = [one for one in prod.resources if "bucketLogging" not in one.type]
-    unlogged = lines_of(Graph("prod", prod.region, without), PRICES, LOADS["prod"])
-    assert what not in {line.what for line in unlogged}
 
 
 def test_the_firewall_s_log_costs_less_than_a_service_s(prod, altered, bill):

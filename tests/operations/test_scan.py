@@ -34,6 +34,7 @@ NOT_JUDGED = {
     "aws_appautoscaling_policy",
     "aws_appautoscaling_target",
     "aws_backup_plan",
+    "aws_backup_region_settings",
     "aws_backup_selection",
     "aws_budgets_budget",
     "aws_cloudwatch_dashboard",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-_OPERATORS = ("StringEquals", "StringEqualsIfExists", "ArnEquals")
+_OPERATORS = ("StringEquals", "StringEqualsIfExists", "ArnEquals", "Bool")
 
 
 def allowed(

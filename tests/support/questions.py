@@ -19,7 +19,17 @@ from operations.graph import Graph, kind_of
 RUNBOOKS = Path(__file__).parents[2] / "runbooks"
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 TAGS = {"project", "environment", "managed-by"}
-STATEFUL = {"Bucket", "Table", "Queue", "Key", "ReplicaKey", "UserPool", "Vault", "LoadBalancer"}
+STATEFUL = {
+    "Bucket",
+    "Table",
+    "Queue",
+    "Key",
+    "ReplicaKey",
+    "UserPool",
+    "Vault",
+    "LoadBalancer",
+    "Stack",
+}
 # Of these two with one name can be there at a time, or a new one is a new revision.
 SAME_NAME_TWICE = {
     "Plan": "AWS gives plans ids",
@@ -28,6 +38,8 @@ SAME_NAME_TWICE = {
     "UserPoolClient": "AWS gives clients ids",
 }
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|CREDENTIAL|PRIVATE|ACCESS_KEY")
+
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 Answer = Callable[[Graph], Iterator[str]]
 Break = Callable[[Graph], Graph]
@@ -170,6 +182,14 @@ def who_may_connect_is_said_by_group_but_at_the_load_balancer(graph: Graph) -> I
                 yield f"{name}: {address}"
             if rule.inputs["fromPort"] != rule.inputs["toPort"]:
                 yield f"{name}: many ports"
+
+
+@question(setting("SecurityGroup", description="the tasks' own"))
+def ec2_takes_what_groups_and_rules_are_described_with(graph: Graph) -> Iterator[str]:
+    kinds = ("SecurityGroup", "SecurityGroupIngressRule", "SecurityGroupEgressRule")
+    for name, one in graph.all_of(*kinds).items():
+        if not DESCRIPTION.fullmatch(one.inputs["description"]):
+            yield f"{name}: {one.inputs['description']}"
 
 
 @question(setting("SecurityGroup", ingress=[{"cidrBlocks": ["0.0.0.0/0"]}]))
@@ -375,7 +395,9 @@ def only_a_service_acting_for_this_account_may_take_a_role(graph: Graph) -> Iter
             condition = statement.get("Condition", {})
             if set(statement["Principal"]) != {"Service"}:
                 yield f"{name}: {statement['Principal']}"
-            if "aws:SourceAccount" not in condition.get("StringEquals", {}):
+            # S3 does not say for whom it replicates; those roles name all that they touch.
+            is_replication = statement["Principal"] == {"Service": "s3.amazonaws.com"}
+            if "aws:SourceAccount" not in condition.get("StringEquals", {}) and not is_replication:
                 yield f"{name}: for whichever account"
 
 
