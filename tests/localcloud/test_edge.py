@@ -90,7 +90,7 @@ def test_it_listens_by_tls_and_has_people_sign_in(prod):
     elb = prod.client("elbv2")
     [group] = elb.describe_target_groups()["TargetGroups"]
     assert tokens["Actions"][0]["TargetGroupArn"] == group["TargetGroupArn"]
-    assert (group["HealthCheckPath"], group["HealthCheckIntervalSeconds"]) == ("/readyz", 5)
+    assert (group["HealthCheckPath"], group["HealthCheckIntervalSeconds"]) == ("/healthz", 5)
     settings = elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"])
     assert by_key(settings)["deregistration_delay.timeout_seconds"] == "5"
 

@@ -80,7 +80,8 @@ def test_the_key_turns_and_has_a_copy_in_the_recovery_region(prod):
         data = kms.describe_key(KeyId=key)["KeyMetadata"]
         assert data["MultiRegionConfiguration"]["MultiRegionKeyType"] == role
         policy = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
-        assert {s["Sid"] for s in policy["Statement"]} == {"Account", "Logs", "Notifications"}
+        sids = {statement["Sid"] for statement in policy["Statement"]}
+        assert sids == {"Account", "Logs", "Notifications", "Events"}
     assert prod.client("kms").get_key_rotation_status(KeyId=key_of(prod))["KeyRotationEnabled"]
 
 

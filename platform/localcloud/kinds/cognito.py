@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, to_aws
+from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, from_aws, to_aws
 from localcloud.kinds.compare import in_order, only
 
 _PAGE = 60  # the most that AWS lists at a time
@@ -20,17 +20,21 @@ _POOL = {
     "deletionProtection": "DeletionProtection",
 }
 _CLIENT = {
+    "accessTokenValidity": "AccessTokenValidity",
     "allowedOauthFlows": "AllowedOAuthFlows",
     "allowedOauthFlowsUserPoolClient": "AllowedOAuthFlowsUserPoolClient",
     "allowedOauthScopes": "AllowedOAuthScopes",
     "callbackUrls": "CallbackURLs",
     "enableTokenRevocation": "EnableTokenRevocation",
     "generateSecret": "GenerateSecret",
+    "idTokenValidity": "IdTokenValidity",
     "logoutUrls": "LogoutURLs",
     "name": "ClientName",
     "preventUserExistenceErrors": "PreventUserExistenceErrors",
     "readAttributes": "ReadAttributes",
+    "refreshTokenValidity": "RefreshTokenValidity",
     "supportedIdentityProviders": "SupportedIdentityProviders",
+    "tokenValidityUnits": "TokenValidityUnits",
     "userPoolId": "UserPoolId",
     "writeAttributes": "WriteAttributes",
 }
@@ -168,7 +172,9 @@ class UserPoolClient(Kind):
                 )
                 client = answer["UserPoolClient"]
                 client["GenerateSecret"] = bool(client.pop("ClientSecret", None))
-                properties = {key: client.get(_CLIENT[key]) for key in self.wanted(inputs)}
+                properties = {
+                    key: from_aws(client.get(_CLIENT[key])) for key in self.wanted(inputs)
+                }
                 return Found(one["ClientId"], in_order(properties))
         return None
 
@@ -178,14 +184,14 @@ class UserPoolClient(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        given = {_CLIENT[key]: value for key, value in self.wanted(inputs).items()}
+        given = _client(self.wanted(inputs))
         self.aws.cognito_idp.create_user_pool_client(**given)
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind. AWS takes all of it together."""
         if "generateSecret" in differing:
             raise self.fixed(found, ["generateSecret"])
-        given = {_CLIENT[key]: value for key, value in {**found.properties, **differing}.items()}
+        given = _client({**found.properties, **differing})
         del given["GenerateSecret"]
         self.aws.cognito_idp.update_user_pool_client(ClientId=found.id, **given)
 
@@ -210,6 +216,10 @@ class UserPoolClient(Kind):
 def _pool(wanted: Mapping[str, Any]) -> dict[str, Any]:
     given = {aws: wanted[key] for key, aws in _POOL.items() if key in wanted}
     return {**given, "Policies": {"PasswordPolicy": wanted["passwordPolicy"]}}
+
+
+def _client(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {_CLIENT[key]: to_aws(value) for key, value in wanted.items()}
 
 
 def _domain(pool: str, domain: str) -> Found:

@@ -12,6 +12,12 @@ from typing import Any
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
 
 _NO_ALARMS = {"alarmNames": [], "enable": False, "rollback": False}
+# Of a service, what AWS has where nothing is declared.
+_NOT_DECLARED: Mapping[str, Any] = {
+    "alarms": _NO_ALARMS,
+    "healthCheckGracePeriodSeconds": 0,
+    "loadBalancers": [],
+}
 
 
 class Cluster(Kind):
@@ -144,7 +150,7 @@ class Service(Kind):
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind. What is not declared is not there."""
-        return {"alarms": _NO_ALARMS, "loadBalancers": [], **super().wanted(inputs)}
+        return {**_NOT_DECLARED, **super().wanted(inputs)}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -201,6 +207,7 @@ class Service(Kind):
             "capacityProviderStrategies": one.get("capacityProviderStrategy", []),
             "loadBalancers": one.get("loadBalancers", []),
             "alarms": deployment.get("alarms", _NO_ALARMS),
+            "healthCheckGracePeriodSeconds": one.get("healthCheckGracePeriodSeconds", 0),
             "propagateTags": one.get("propagateTags"),
             "enableExecuteCommand": one.get("enableExecuteCommand", False),
             "deploymentMinimumHealthyPercent": deployment["minimumHealthyPercent"],
@@ -223,6 +230,7 @@ def _changeable(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "taskDefinition": wanted["taskDefinition"],
         "capacityProviderStrategy": wanted["capacityProviderStrategies"],
         "loadBalancers": wanted["loadBalancers"],
+        "healthCheckGracePeriodSeconds": wanted["healthCheckGracePeriodSeconds"],
         "propagateTags": wanted["propagateTags"],
         "enableExecuteCommand": wanted["enableExecuteCommand"],
         "deploymentConfiguration": {
