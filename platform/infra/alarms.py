@@ -91,6 +91,7 @@ class Alarms(pulumi.ComponentResource):
         if watched.edge is not None:
             self.take_back_web = [self._of_pages(watched.edge).name]
         self._of_deploys(watched)
+        self._of_backups()
         self._of_money()
         self.register_outputs({"topic": self._topic.arn})
 
@@ -191,25 +192,52 @@ class Alarms(pulumi.ComponentResource):
 
     def _of_deploys(self, watched: Watched) -> None:
         """Tell of a release that ECS took back: Pulumi itself reports it as a success."""
-        name = f"{self._name}-deploy-rolled-back"
-        runbook = self._runbook("deploy-rolled-back")
         services = [
             self._account.arn("ecs", f"service/{watched.cluster}/{one}")
             for one in (watched.web, watched.worker)
         ]
+        self._event(
+            "deploy-rolled-back",
+            "A release was taken back.",
+            {
+                "source": ["aws.ecs"],
+                "detail-type": ["ECS Deployment State Change"],
+                "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+                "resources": services,
+            },
+            {"reason": "$.detail.reason", "service": "$.resources[0]"},
+            "a release of <service> was taken back (<reason>).",
+        )
+
+    def _of_backups(self) -> None:
+        """Tell of a backup, or its copy, that did not come about: nothing else would for weeks."""
+        self._event(
+            "backup-failed",
+            "A backup of the records, or its copy, did not come about.",
+            {
+                "source": ["aws.backup"],
+                "detail-type": ["Backup Job State Change", "Copy Job State Change"],
+                "detail": {"state": ["ABORTED", "EXPIRED", "FAILED"]},
+            },
+            {"reason": "$.detail.statusMessage", "state": "$.detail.state"},
+            "a backup or its copy is <state> (<reason>).",
+        )
+
+    def _event(
+        self,
+        short: str,
+        what: str,
+        pattern: dict[str, Any],
+        paths: dict[str, str],
+        words: str,
+    ) -> None:
+        """Tell of an event that is no metric, in `words` with the parts of it at `paths`."""
+        name, runbook = f"{self._name}-{short}", self._runbook(short)
         rule = aws.cloudwatch.EventRule(
             name,
             name=name,
-            description=f"A release was taken back. What to do: {runbook}",
-            event_pattern=json.dumps(
-                {
-                    "source": ["aws.ecs"],
-                    "detail-type": ["ECS Deployment State Change"],
-                    "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
-                    "resources": services,
-                },
-                sort_keys=True,
-            ),
+            description=f"{what} What to do: {runbook}",
+            event_pattern=json.dumps(pattern, sort_keys=True),
             tags={"runbook": runbook},
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
@@ -218,11 +246,8 @@ class Alarms(pulumi.ComponentResource):
             rule=rule.name,
             arn=self._topic.arn,
             input_transformer=aws.cloudwatch.EventTargetInputTransformerArgs(
-                input_paths={"reason": "$.detail.reason", "service": "$.resources[0]"},
-                input_template=json.dumps(
-                    f"{name}: a release of <service> was taken back (<reason>). "
-                    f"What to do: {runbook}"
-                ),
+                input_paths=paths,
+                input_template=json.dumps(f"{name}: {words} What to do: {runbook}"),
             ),
             opts=pulumi.ResourceOptions(parent=rule),
         )

@@ -414,7 +414,7 @@ _ENCRYPTED = {
 }
 _WATCHERS = {
     "MetricAlarm": "{} alarms",
-    "EventRule": "a deploy was rolled back",
+    "EventRule": "{} events",
     "Budget": "budget",
 }
 _ASIDE = {"sqs:GetQueueAttributes"}
