@@ -199,6 +199,62 @@ def groups_hold_no_rules_of_their_own(graph: Graph) -> Iterator[str]:
             yield name
 
 
+@question(changed("VpcEndpoint", lambda inputs: inputs.pop("privateDnsEnabled"), "-sqs"))
+def the_tasks_find_every_service_that_they_use_inside(graph: Graph) -> Iterator[str]:
+    """Without one of these the first deploy hangs, and no test without AWS would show it."""
+    endpoints = graph.all_of("VpcEndpoint")
+    there = {e.inputs["serviceName"].rpartition(f".{graph.region}.")[2] for e in endpoints.values()}
+    yield from {
+        "s3",
+        "dynamodb",
+        "sqs",
+        "kms",
+        "logs",
+        "secretsmanager",
+        "ecr.api",
+        "ecr.dkr",
+    } - there
+    private = {f"Subnet/{name}" for name in graph.all_of("Subnet") if "-private-" in name}
+    lists = {
+        rule.inputs.get("prefixListId") for rule in graph.all_of("SecurityGroupEgressRule").values()
+    }
+    for name, endpoint in endpoints.items():
+        inputs = endpoint.inputs
+        if inputs["vpcEndpointType"] == "Gateway":
+            is_found = any("-private" in table for table in inputs.get("routeTableIds", ()))
+            is_found = is_found and f"pl-{name}" in lists
+        else:
+            is_found = inputs.get("privateDnsEnabled") and set(inputs["subnetIds"]) == private
+        if not is_found or (
+            inputs["vpcEndpointType"] != "Gateway" and not inputs["securityGroupIds"]
+        ):
+            yield name
+    for name, vpc in graph.all_of("Vpc").items():
+        if not (vpc.inputs["enableDnsHostnames"] and vpc.inputs["enableDnsSupport"]):
+            yield f"{name}: names"
+
+
+@question(
+    changed(
+        "SecurityGroupIngressRule",
+        lambda inputs: inputs.update(fromPort=8080, toPort=8080),
+        "web-from-load-balancer",
+    )
+)
+def each_task_is_reached_at_the_port_where_it_listens(graph: Graph) -> Iterator[str]:
+    if not graph.all_of("TargetGroup"):
+        return
+    for service, container in graph.containers().items():
+        listens = {port["containerPort"] for port in container["portMappings"]}
+        reached = {
+            rule.inputs["fromPort"]
+            for rule in graph.all_of("SecurityGroupIngressRule").values()
+            if rule.inputs["securityGroupId"].endswith(f"-{service}")
+        }
+        if listens != reached:
+            yield f"{service}: listens at {listens}, reached at {reached}"
+
+
 # ---- what is kept ----------------------------------------------------------------------------
 
 
@@ -401,6 +457,15 @@ def only_a_service_acting_for_this_account_may_take_a_role(graph: Graph) -> Iter
                 yield f"{name}: for whichever account"
 
 
+@question(in_policy("Key", lambda statement: statement.update(Principal={"AWS": "*"})))
+def nothing_is_allowed_to_everybody(graph: Graph) -> Iterator[str]:
+    for name, statement in _statements(graph):
+        is_endpoint = name.startswith("VpcEndpoint ")  # there it is who comes from inside
+        principal = statement.get("Principal")
+        if statement["Effect"] == "Allow" and principal in ("*", {"AWS": "*"}) and not is_endpoint:
+            yield name
+
+
 def _kms_by(graph: Graph, role: str) -> set[str]:
     policy = json.loads(graph.all_of("RolePolicy")[role].inputs["policy"])
     return {
@@ -509,6 +574,24 @@ def a_deploy_waits_for_nobody_longer_than_it_must(graph: Graph) -> Iterator[str]
         yield "there is no target group"
 
 
+def _scaled_with_a_fixed_release(graph: Graph) -> Graph:
+    resources = [
+        replace(one, ignore_changes=("desiredCount", "taskDefinition"))
+        if kind_of(one) == "Service"
+        else one
+        for one in graph.resources
+    ]
+    return Graph(graph.stack, graph.region, resources)
+
+
+@question(_scaled_with_a_fixed_release)
+def a_deploy_leaves_to_scaling_how_many_and_nothing_else(graph: Graph) -> Iterator[str]:
+    for name, service in graph.all_of("Service").items():
+        ours = ("desiredCount",) if name in graph.all_of("Target") else ()
+        if tuple(service.ignore_changes) != ours:
+            yield f"{name}: {service.ignore_changes}"
+
+
 # ---- the edge --------------------------------------------------------------------------------
 
 
@@ -563,6 +646,36 @@ def the_firewall_lets_large_uploads_pass_and_slows_down_floods(graph: Graph) -> 
             yield f"{name}: before nothing"
 
 
+@question(
+    changed("UserPoolClient", lambda inputs: inputs["writeAttributes"].append("custom:account"))
+)
+def nobody_chooses_whose_predictions_they_see(graph: Graph) -> Iterator[str]:
+    for name, pool in graph.all_of("UserPool").items():
+        if not pool.inputs["adminCreateUserConfig"]["allowAdminCreateUserOnly"]:
+            yield f"{name}: people sign up by themselves"
+    for name, client in graph.all_of("UserPoolClient").items():
+        if any(one.startswith("custom:") for one in client.inputs["writeAttributes"]):
+            yield f"{name}: people write {client.inputs['writeAttributes']}"
+
+
+def _tokens_for_pages(inputs: dict[str, Any]) -> None:
+    for condition in inputs["conditions"]:
+        if "pathPattern" in condition:
+            condition["pathPattern"]["values"].append("/*")
+
+
+@question(changed("ListenerRule", _tokens_for_pages, "-tokens"))
+def rules_of_the_listener_are_for_the_api_alone(graph: Graph) -> Iterator[str]:
+    for name, rule in graph.all_of("ListenerRule").items():
+        paths = [
+            one["pathPattern"]["values"]
+            for one in rule.inputs["conditions"]
+            if "pathPattern" in one
+        ]
+        if paths != [["/api/*"]]:
+            yield f"{name}: {paths}"
+
+
 # ---- who is told -----------------------------------------------------------------------------
 
 
@@ -598,6 +711,17 @@ def each_alarm_looks_at_a_metric_that_is_made(graph: Graph) -> Iterator[str]:
         if query.get("metric", {}).get("namespace") == "RetainWise"
     }
     yield from sorted(asked - made)
+
+
+@question(without("EventTarget"))
+def every_event_reaches_somebody(graph: Graph) -> Iterator[str]:
+    for name in graph.all_of("EventRule"):
+        if name not in graph.all_of("EventTarget"):
+            yield f"{name} tells nobody"
+    for name, policy in graph.all_of("TopicPolicy").items():
+        for service in ("budgets", "cloudwatch", "events"):
+            if f'"{service}.amazonaws.com"' not in policy.inputs["policy"]:
+                yield f"{name}: not from {service}"
 
 
 @question(setting("LogGroup", retentionInDays=None))
