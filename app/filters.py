@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from predictions.record import utc_now
 from predictions.refusals import shown
 
 NOTHING = "–"
 _MARKED = re.compile(r"`([^`]+)`|“([^”]+)”")
+_MONTHS = tuple(calendar.month_abbr)  # each look at it would ask the locale
 _NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
 
 
@@ -71,13 +73,14 @@ def moment(value: datetime | None, how: str = "") -> str:
     """
     if value is None:
         return NOTHING
-    utc = value.astimezone(UTC)
-    day = f"{utc.day} {utc:%b %Y}"
+    utc = value.astimezone(UTC).isoformat(timespec="seconds")
+    date, time = utc[:10], utc[11:19]
+    day = f"{int(date[8:])} {_MONTHS[int(date[5:7])]} {date[:4]}"
     style = f' class="{how}"' if how else ""
-    # Not `Markup.format`: it would take a seventh of the time of a page with 25 of these.
+    # Not `Markup.format`: it takes many times as long, and a list has 25 of these.
     return Markup(  # noqa: S704 - digits, names of months and `how`: nothing that anyone sent
-        f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{day}, {utc:%H:%M:%S} UTC"{style}>'
-        f"{day}, {utc:%H:%M} UTC</time>"
+        f'<time datetime="{date}T{time}Z" title="{day}, {time} UTC"{style}>'
+        f"{day}, {time[:5]} UTC</time>"
     )
 
 
@@ -111,7 +114,7 @@ def given(text: str | None, *, cut: bool = True) -> str:
         return NOTHING
     if cut and (begins := shown(text)) != text:
         return Markup('<bdi title="{}">{}</bdi>').format(text, begins)
-    return Markup("<bdi>{}</bdi>").format(text)
+    return Markup(f"<bdi>{escape(text)}</bdi>")  # noqa: S704 - escaped; faster than `format`
 
 
 def prose(text: str) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import struct
 import sys
@@ -161,6 +162,9 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def _started(self, worker: ThreadWorker) -> None:
+        # Or a full collection walks through all that was loaded, and nothing is answered meanwhile.
+        gc.collect()
+        gc.freeze()
         self._app.extensions[IS_STOPPING] = lambda: not worker.alive
 
     def load(self) -> Flask:

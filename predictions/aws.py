@@ -8,8 +8,10 @@ reads nothing but its name.
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -48,4 +50,20 @@ def sqs_client() -> SQSClient:
 
 def dynamodb_table(name: str) -> Table:
     """Make the table resource, which takes and gives plain Python values."""
-    return boto3.resource("dynamodb", config=_config(_READ_TIMEOUT_S)).Table(name)
+    table = boto3.resource("dynamodb", config=_config(_READ_TIMEOUT_S)).Table(name)
+    table.meta.client.meta.events.register("before-parse.dynamodb.Query", _read_items)
+    return table
+
+
+def _read_items(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
+) -> None:
+    """Read the items of an answer as they are written.
+
+    The SDK's parser walks through each value by the service's model and ends with the same, but for
+    binaries, which we have none of. That takes it half of the time of a query for a page.
+    """
+    if response_dict["status_code"] == HTTPStatus.OK:
+        answer = json.loads(response_dict["body"])
+        customized_response_dict["Items"] = answer.pop("Items")
+        response_dict["body"] = json.dumps(answer).encode()

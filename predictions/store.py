@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -84,7 +85,12 @@ _ERASURE = "erasure/"
 _COLUMN_MATCHES = "columns"
 # Each kept as JSON text, one value: as maps of maps they took the SDK most of the time of a list.
 # They are read in both forms.
-_TEXTS = {"input", "result", "summary", "failure"}
+_TEXTS: dict[str, type[Frozen]] = {
+    "input": InputFile,
+    "result": ResultFile,
+    "summary": Summary,
+    "failure": Failure,
+}
 
 
 @dataclass(frozen=True)
@@ -587,11 +593,11 @@ def _as_prediction(item: Mapping[str, Any]) -> Prediction:
     """Read a record. Raises UnreadableRecord, which names it and the fields, not what they hold."""
     values = dict(item)
     wrong = []
-    for name in _TEXTS:
-        if isinstance(item.get(name), str):
+    for name, kind in _TEXTS.items():
+        if isinstance(text := item.get(name), str):
             try:
-                values[name] = json.loads(item[name])
-            except json.JSONDecodeError:
+                values[name] = _from_text(kind, text)
+            except ValidationError:
                 wrong.append(name)
     try:
         if not wrong:
@@ -636,7 +642,7 @@ def _index_keys(account: str, status: Status) -> dict[str, Any]:
 def _as_item(prediction: Prediction) -> dict[str, Any]:
     """Give a record as DynamoDB takes it: no nulls, decimals for floats, values in it as text."""
     item: dict[str, Any] = json.loads(
-        prediction.model_dump_json(exclude_none=True, exclude=_TEXTS), parse_float=Decimal
+        prediction.model_dump_json(exclude_none=True, exclude=set(_TEXTS)), parse_float=Decimal
     )
     nested = {name: getattr(prediction, name) for name in _TEXTS}
     return item | {name: _as_text(value) for name, value in nested.items() if value is not None}
@@ -644,6 +650,12 @@ def _as_item(prediction: Prediction) -> dict[str, Any]:
 
 def _as_text(value: Frozen) -> str:
     return value.model_dump_json(exclude_none=True)
+
+
+@lru_cache(maxsize=1024)
+def _from_text(kind: type[Frozen], text: str) -> Frozen:
+    """Read a value; the same ones are on the first page of the list whenever it is looked at."""
+    return kind.model_validate_json(text)
 
 
 def _update_expression(
