@@ -8,13 +8,13 @@ reads nothing but its name.
 
 from __future__ import annotations
 
-import json
 import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from pydantic_core import from_json, to_json
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -64,6 +64,6 @@ def _read_items(
     binaries, which we have none of. That takes it half of the time of a query for a page.
     """
     if response_dict["status_code"] == HTTPStatus.OK:
-        answer = json.loads(response_dict["body"])
+        answer = from_json(response_dict["body"])
         customized_response_dict["Items"] = answer.pop("Items")
-        response_dict["body"] = json.dumps(answer).encode()
+        response_dict["body"] = to_json(answer)
