@@ -65,5 +65,6 @@ def _read_items(
     """
     if response_dict["status_code"] == HTTPStatus.OK:
         answer = from_json(response_dict["body"])
-        customized_response_dict["Items"] = answer.pop("Items")
+        if "Items" in answer:  # none where only counted
+            customized_response_dict["Items"] = answer.pop("Items")
         response_dict["body"] = to_json(answer)

@@ -26,7 +26,7 @@ from localcloud import cloud as local_cloud
 from localcloud import credentials, supervisor
 from localcloud.apply import Task, apply
 from localcloud.home import Home, Unusable
-from localcloud.kinds.base import Unapplicable
+from localcloud.kinds.base import Clients, Unapplicable
 from localcloud.program import BOOTSTRAP, CHECKOUT, stack_config
 from localcloud.supervisor import Failed, Service
 from localcloud.tasks import Keeper, TaskProcess
@@ -113,16 +113,15 @@ def _run(home: Home, port: int, interrupts: Interrupts) -> None:
         _say("starting the local cloud")
         with local_cloud.running(home, lock) as cloud:
             region = stack_config(_STACK)["aws:region"]
-            session = cloud.session(region)
+            clients = Clients(cloud.session(region), cloud.endpoint)
             _say("applying the Pulumi programs to it: what must be there before, and the service")
-            before = apply(session, cloud.endpoint, _STACK, program=BOOTSTRAP)
-            applied = apply(session, cloud.endpoint, _STACK)
+            before = apply(clients, _STACK, program=BOOTSTRAP)
+            applied = apply(clients, _STACK)
             for name in (*before.kept, *applied.kept):
                 _say(f"kept {name}: no longer declared, but protected")
             for name in (*before.skipped, *applied.skipped):
                 _say(f"left out {name}: the emulator cannot create it")
-            sts = session.client("sts", endpoint_url=cloud.endpoint)
-            with credentials.serving(sts) as agent:
+            with credentials.serving(clients.sts) as agent:
                 _say("starting " + " and ".join(task.service for task in applied.tasks))
                 aws = {"AWS_REGION": region, "AWS_ENDPOINT_URL": cloud.endpoint}
                 services = [

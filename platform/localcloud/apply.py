@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-
-import boto3
 
 from localcloud.kinds import all_kinds, s3
 from localcloud.kinds.base import (
@@ -28,6 +27,8 @@ from localcloud.kinds.base import (
 from localcloud.kinds.not_told import NOT_TOLD
 from localcloud.kinds.unsupported import UNSUPPORTED
 from localcloud.program import SERVICE, Declared, Program, run_program
+
+_LISTINGS = 8  # at a time: the emulator answers one, the SDK reads the others
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,17 @@ class Applied:
 
 
 def apply(
-    session: boto3.Session,
-    endpoint: str,
+    clients: Clients,
     stack: str,
     config: Mapping[str, Any] | None = None,
     program: Program = SERVICE,
 ) -> Applied:
-    """Apply a program as `stack` to the cloud at `endpoint`.
+    """Apply a program as `stack` to the cloud that the clients speak to.
 
     `config` replaces the stack's own file. Raises pulumi.RunError for a wrong setting, Unapplicable
     for what cannot be changed, and the SDK's errors.
     """
-    provider = _LocalProvider(Clients(session, endpoint), f"{program.project}/{stack}")
+    provider = _LocalProvider(clients, f"{program.project}/{stack}")
     run_program(provider, stack, config, program)
     provider.delete_the_rest()
     return provider.applied
@@ -158,16 +158,25 @@ class _LocalProvider:
         """Delete what carries the stack's tag and was not declared this time."""
         home = self._clients.region
         elsewhere = {*self._kinds, *s3.regions(self._clients, self._stack)} - {home}
-        for type_, kind in self._kinds[home].items():
-            self._delete_undeclared(home, kind)
-            if kind.takes_region:
-                for region in sorted(elsewhere):
-                    self._delete_undeclared(region, self._in(region)[type_])
+        kinds = [
+            (region, self._in(region)[type_])
+            for type_, kind in self._kinds[home].items()
+            for region in (home, *(sorted(elsewhere) if kind.takes_region else ()))
+        ]
+        # Most have nothing to delete, and the rest is looked at anew: one may go with another.
+        with ThreadPoolExecutor(_LISTINGS) as pool:
+            undeclared = list(pool.map(lambda one: self._undeclared(*one), kinds))
+        for (region, kind), found in zip(kinds, undeclared, strict=True):
+            if found:
+                self._delete_undeclared(region, kind)
+
+    def _undeclared(self, region: str, kind: Kind) -> list[Found]:
+        return [
+            found for found in kind.owned() if (region, kind.type, found.id) not in self._declared
+        ]
 
     def _delete_undeclared(self, region: str, kind: Kind) -> None:
-        for found in [*kind.owned()]:
-            if (region, kind.type, found.id) in self._declared:
-                continue
+        for found in self._undeclared(region, kind):
             if found.tags.get(PROTECT_TAG) == "yes":
                 self.applied.kept.append(found.id)
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import dynamodb, ec2
 from ministack.services.cloudformation import provisioners
@@ -29,6 +30,7 @@ def mend() -> None:
     _keep_the_prefix_lists_of_rules()
     _refer_to_secrets_by_their_arn()
     _read_a_text_once()
+    _write_items_fast()
 
 
 def _name_actions_as_aws_does() -> None:
@@ -125,3 +127,14 @@ def _read_a_text_once() -> None:
     iam_evaluator.parse_policy_document = lambda document: (
         parse_text(document) if isinstance(document, str) else parse(document)
     )
+
+
+def _write_items_fast() -> None:
+    """Write DynamoDB's answers with a faster encoder: a page of a list is forty kilobytes."""
+    respond = dynamodb.json_response
+
+    def json_response(answer: object, *rest: object, **named: object) -> tuple[object, ...]:
+        status, headers, _ = respond({}, *rest, **named)
+        return status, headers, orjson.dumps(answer)
+
+    dynamodb.json_response = json_response

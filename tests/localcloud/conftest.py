@@ -15,6 +15,7 @@ import pytest
 from localcloud import cloud as local_cloud
 from localcloud.apply import Applied, apply
 from localcloud.home import Home
+from localcloud.kinds.base import Clients
 from localcloud.program import BOOTSTRAP, Program, stack_config
 
 REGION = "eu-west-1"
@@ -27,13 +28,14 @@ class Emulator:
         self.cloud = cloud
         self.endpoint = cloud.endpoint
         self.session = cloud.session(REGION)
+        self.clients = Clients(self.session, self.endpoint)
 
     def client(self, service: str, session: boto3.Session | None = None, region: str | None = None):
         return (session or self.session).client(service, region, endpoint_url=self.endpoint)
 
     def bootstrap(self, stack: str = "local") -> Applied:
         """Make what must be there before the service: its roles' boundary, the state's bucket."""
-        return apply(self.session, self.endpoint, stack, program=BOOTSTRAP)
+        return apply(self.clients, stack, program=BOOTSTRAP)
 
     def apply(
         self, stack: str = "local", changes: Mapping[str, Mapping[str, Any]] | None = None
@@ -44,7 +46,7 @@ class Emulator:
             config[f"retainwise:{section}"] |= values
         if edge := config.get("retainwise:edge"):
             edge["hosted_zone_id"] = self._hosted_zone(edge["host"].partition(".")[2])
-        return apply(self.session, self.endpoint, stack, config)
+        return apply(self.clients, stack, config)
 
     def _hosted_zone(self, domain: str) -> str:
         """The account's own zone, which no program makes."""
@@ -103,7 +105,7 @@ def small(tmp_path: Path, emulator: Emulator) -> Callable[[str], Applied]:
         head = "import json, pulumi, pulumi_aws as aws\n"
         (folder / "__main__.py").write_text(head + textwrap.dedent(source))
         config = {"aws:region": REGION}
-        return apply(emulator.session, emulator.endpoint, "test", config, program)
+        return apply(emulator.clients, "test", config, program)
 
     return run
 

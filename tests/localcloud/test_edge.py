@@ -219,7 +219,7 @@ def test_an_edge_that_leaves_the_program_leaves_the_cloud(emulator):
     del config["retainwise:edge"]
     config["retainwise:services"]["web"]["identity_provider"] = "demo"
 
-    applying.apply(emulator.session, emulator.endpoint, "dev", config)
+    applying.apply(emulator.clients, "dev", config)
 
     assert elb.describe_load_balancers()["LoadBalancers"] == []
     assert elb.describe_listeners()["Listeners"] == []

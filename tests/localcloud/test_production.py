@@ -58,18 +58,17 @@ def service(emulator, name):
     return one
 
 
-def test_applying_twice_makes_no_writing_call(prod):
+def test_applying_twice_makes_no_writing_call(prod, monkeypatch):
     writes = []
 
     def note(model, **_):
         if not model.name.startswith(("Get", "List", "Describe", "Head")):
             writes.append(model.name)
 
-    prod.session.events.register("before-call.*", note, unique_id="writes")
-    try:
-        assert prod.apply("prod").changes == []
-    finally:
-        prod.session.events.unregister("before-call.*", unique_id="writes")
+    session = prod.cloud.session(HOME)
+    session.events.register("before-call.*", note)
+    monkeypatch.setattr(prod, "clients", Clients(session, prod.endpoint))
+    assert prod.apply("prod").changes == []
     assert writes == []
 
 
@@ -490,7 +489,7 @@ def test_without_a_recovery_region_nothing_stays_there(prod):
         assert outcome.kept == []
         names = [one["Name"] for one in s3.list_buckets()["Buckets"] if one["BucketRegion"] == AWAY]
         assert [name for name in names if "-recovery-" in name and "-state-" not in name] == []
-        kinds = all_kinds(Clients(prod.session, prod.endpoint).of(AWAY), "retainwise/prod")
+        kinds = all_kinds(prod.clients.of(AWAY), "retainwise/prod")
         assert [one for kind in kinds.values() if kind.takes_region for one in kind.owned()] == []
         assert prod.client("dynamodb", region=AWAY).list_tables()["TableNames"] == []
         assert prod.client("backup", region=AWAY).list_backup_vaults()["BackupVaultList"] == []

@@ -1,8 +1,9 @@
 """Speed and memory of the whole product on this machine: `make bench`.
 
 Times of one run depend on the machine, so each stands beside a yardstick measured in the same run:
-scoring the same file with no cloud at all, in one warm process. Several rounds; the least and the
-median are printed. `bench.py list` measures the list page alone.
+scoring the same file with no cloud at all, in one warm process; reading a page's records with the
+SDK alone. Several rounds; the least and the median are printed. `bench.py list` measures the list
+page alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boto3.dynamodb.conditions import Key
 
 from history import fill, look
 from joined import Joined
@@ -23,6 +27,9 @@ from model.sample import sample
 from operations.graph import Graph
 from product import TELCO, Product, peak_rss_bytes, wait_for
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
 ROUNDS = 7
 MIB = 1024 * 1024
 BIG_UPLOAD_BYTES = 500 * 1024 * 1024
@@ -30,6 +37,7 @@ MANY_ROWS = 1_000_000
 HISTORIES = (1_000, 10_000, 100_000)
 LOOKS_PER_S = 50
 LOOKS_S = 20
+LOOKS_ALONE = 200
 
 
 def main() -> None:
@@ -132,6 +140,10 @@ def list_page(product: Product) -> None:
         fill(table, range(written, records), show)
         written = records
         wait_until_saved(product)
+        alone_ms = 1000 * statistics.median(
+            timed(lambda: newest(table)) for _ in range(LOOKS_ALONE)
+        )
+        tell(f"newest of {records:,} records, read alone", f"{alone_ms:.1f} ms")
         for query in ("", "?status=COMPLETED"):
             address = f"{product.url}/predictions{query}"
             look(address, per_second=LOOKS_PER_S, seconds=3)  # warms both sides
@@ -141,6 +153,17 @@ def list_page(product: Product) -> None:
                 f"{took.p95_ms:.1f} ms (p50 {took.p50_ms:.1f}, p99 {took.p99_ms:.1f})",
                 f"20 ms or less at {LOOKS_PER_S} requests a second",
             )
+            tell("its p50 / read alone", f"{took.p50_ms / alone_ms:.1f}")
+
+
+def newest(table: Table) -> None:
+    """Read the records of a page with the SDK, as its users do: what no page can go below."""
+    table.query(
+        KeyConditionExpression=Key("account").eq("demo") & Key("id").lt("8"),
+        ScanIndexForward=False,
+        ConsistentRead=True,
+        Limit=26,
+    )
 
 
 def wait_until_saved(product: Product) -> None:
