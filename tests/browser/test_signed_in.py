@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from playwright.sync_api import expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from accessible import assert_accessible
-from app import create_app
-from app.services import Services
-from app.settings import WebSettings
-from finished import SCHEMA
-from memory_cloud import memory_cloud
 from scenes import LOOKS
-from signed_in import SETTINGS, SIGN_OUT_URL, said_of
+from signed_in import SIGN_OUT_URL, make_token, running, said
 
 with_scripts = pytest.mark.parametrize("scripts", [True], ids=["with JavaScript"])  # axe is one
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_args):
-        pass
 
 
 @pytest.fixture(scope="module")
 def address(browser):
     """The application behind a load balancer, for which the browser speaks."""
-    with memory_cloud() as cloud:
-        environment = {name.lower(): value for name, value in cloud.environment().items()}
-        settings = WebSettings.model_validate(environment | SETTINGS | {"model_dir": "."})
-        app = create_app(settings, Services(cloud.store, cloud.files, cloud.queue, SCHEMA))
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running() as address:
+        yield address
 
 
 @pytest.fixture
@@ -46,16 +24,10 @@ def go(context, page, address):
     """Go to a path as somebody of an account; None: nobody."""
 
     def run(path, account="acme"):
-        said = {} if account is None else {"X-Amzn-Oidc-Data": said_of(account or None)}
-        context.set_extra_http_headers(said)
+        context.set_extra_http_headers({} if account is None else said(account or None))
         page.goto(address + path)
 
     return run
-
-
-def make_token(page, purpose="nightly upload"):
-    page.get_by_label("What it is for").fill(purpose)
-    page.get_by_role("button", name="Make token").click()
 
 
 def test_a_token_is_shown_once(page, go):

@@ -30,6 +30,12 @@ class Emulator:
         self.session = cloud.session(REGION)
         self.clients = Clients(self.session, self.endpoint)
 
+    def tell(self, note: Callable[..., None]) -> None:
+        """Let `note` know, and stop if it raises, each call by which a program is applied."""
+        session = self.cloud.session(REGION)
+        session.events.register("before-call.*", note)
+        self.clients = Clients(session, self.endpoint)  # those that are made keep their events
+
     def client(self, service: str, session: boto3.Session | None = None, region: str | None = None):
         return (session or self.session).client(service, region, endpoint_url=self.endpoint)
 

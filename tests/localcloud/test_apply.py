@@ -51,7 +51,7 @@ def writes(emulator):
             self.append(model.name)
 
     noted = Writes()
-    emulator.session.events.register("before-call.*", noted.note, unique_id="writes")
+    emulator.tell(noted.note)
     return noted
 
 

@@ -448,7 +448,7 @@ def test_runs_that_ended_halfway_are_mended_by_the_next(emulator, small):
             due.remove(model.name)
             raise RuntimeError("killed")
 
-    emulator.session.events.register("before-call.*", kill)
+    emulator.tell(kill)
     for _ in range(calls):  # several can be under way at once
         if due:
             with pytest.raises(RuntimeError, match="killed"):

@@ -10,7 +10,6 @@ from localcloud import apply as applying
 from localcloud import cloud as local_cloud
 from localcloud.apply import Applied
 from localcloud.kinds import all_kinds
-from localcloud.kinds.base import Clients
 from localcloud.kinds.not_told import NOT_TOLD
 
 ACCOUNT = local_cloud.ACCOUNT_ID
@@ -65,9 +64,8 @@ def test_applying_twice_makes_no_writing_call(prod, monkeypatch):
         if not model.name.startswith(("Get", "List", "Describe", "Head")):
             writes.append(model.name)
 
-    session = prod.cloud.session(HOME)
-    session.events.register("before-call.*", note)
-    monkeypatch.setattr(prod, "clients", Clients(session, prod.endpoint))
+    monkeypatch.setattr(prod, "clients", prod.clients)  # for the other tests
+    prod.tell(note)
     assert prod.apply("prod").changes == []
     assert writes == []
 

@@ -71,8 +71,15 @@ class Stage:
             "customers-february.csv", _changed(400, range(1, 401), tenure="n/a")
         )
         self._odd = self._uploaded("customers-odd.csv", _changed(2, [1], **_ODD))
+        self._new_values = self._uploaded("customers-january.csv", _OWN_WORDS)
         self._completed = product.upload(TELCO, name="telco.csv")
-        for prediction_id in (self._with_gaps, self._unscored, self._odd, self._completed):
+        for prediction_id in (
+            self._with_gaps,
+            self._unscored,
+            self._odd,
+            self._new_values,
+            self._completed,
+        ):
             product.wait_until(prediction_id, "COMPLETED")
 
     def upload(self, page: Page) -> None:
@@ -118,6 +125,12 @@ class Stage:
     def prediction_with_gaps(self, page: Page) -> None:
         """A prediction with customers that have no score."""
         self._open(page, f"/predictions/{self._with_gaps}")
+
+    def prediction_with_new_values(self, page: Page) -> None:
+        """A prediction with values that the model does not know, and no column with ids."""
+        self._open(page, f"/predictions/{self._new_values}")
+        expect(page.get_by_text("Some values are new to the model")).to_be_visible()
+        expect(page.get_by_text("Rows are numbered", exact=True)).to_be_visible()
 
     def prediction_without_scores(self, page: Page) -> None:
         """A prediction in which no customer has a score."""
@@ -166,6 +179,11 @@ def _changed(count: int, rows: Iterable[int], **cells: str) -> str:
     return "".join(lines)
 
 
+_OWN_WORDS = (
+    _changed(400, range(1, 400, 7), Contract="Weekly", PaymentMethod="Direct debit")
+).replace("customerID", "customer_no", 1)
+"""A file whose business has words of its own."""
+
 PICTURED: dict[str, Scene] = {
     "upload": Stage.upload,
     "refused": Stage.refused,
@@ -173,6 +191,7 @@ PICTURED: dict[str, Scene] = {
     "predictions": Stage.predictions,
     "processing": Stage.processing,
     "prediction": Stage.prediction,
+    "new-values": Stage.prediction_with_new_values,
     "failed": Stage.failed,
     "delete": Stage.delete,
 }

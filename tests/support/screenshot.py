@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import browser as chromium
+import signed_in
 from joined import Joined
 from product import ROOT, Product
 from scenes import LOOKS, PICTURED, Stage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PICTURES = ROOT / "docs" / "images"
 MOST_PIXELS = 1600
@@ -22,22 +27,33 @@ def main() -> None:
     if path is None:
         sys.exit("no Chromium on this machine: `make browser` says why")
     PICTURES.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Product(Path(folder) / "local") as product,
-        chromium.running(path) as browser,
-    ):
-        stage = Stage(product, Joined(product))
-        for name, scene in PICTURED.items():
-            page = browser.new_page()
-            scene(stage, page)
-            for look in LOOKS:
-                look.at(page)
-                picture = PICTURES / f"{name}{look.suffix}.png"
-                height = page.evaluate("document.documentElement.scrollHeight")
-                shown = {"x": 0, "y": 0, "width": look.width, "height": min(height, MOST_PIXELS)}
-                page.screenshot(path=picture, full_page=True, clip=shown, animations="disabled")
-            page.close()
+    with chromium.running(path) as browser:
+        with tempfile.TemporaryDirectory() as folder, Product(Path(folder) / "local") as product:
+            stage = Stage(product, Joined(product))
+            for name, scene in PICTURED.items():
+                page = browser.new_page()
+                scene(stage, page)
+                take(page, name)
+                page.close()
+        with signed_in.running() as address:
+            page = browser.new_page(extra_http_headers=signed_in.said())
+            page.goto(f"{address}/api-tokens")
+            signed_in.make_token(page)
+            take(page, "api-token")
+
+
+def take(page: Page, name: str) -> None:
+    """Take an open page's pictures."""
+    for look in LOOKS:
+        look.at(page)
+        height = page.evaluate("document.documentElement.scrollHeight")
+        shown = {"x": 0, "y": 0, "width": look.width, "height": min(height, MOST_PIXELS)}
+        page.screenshot(
+            path=PICTURES / f"{name}{look.suffix}.png",
+            full_page=True,
+            clip=shown,
+            animations="disabled",
+        )
 
 
 if __name__ == "__main__":

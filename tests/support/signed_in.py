@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from playwright.sync_api import expect
 from pydantic import SecretStr
+from werkzeug.serving import WSGIRequestHandler, make_server
 
+from app import create_app
 from app.api_tokens import ApiTokens, Token
+from app.services import Services
+from app.settings import WebSettings
+from finished import SCHEMA
+from memory_cloud import memory_cloud
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 LOAD_BALANCER = (
     "arn:aws:elasticloadbalancing:eu-central-1:111122223333:loadbalancer/app/prod-retainwise/50dc6c"
@@ -71,6 +83,11 @@ def person(account: object = "acme", **more: Any) -> dict[str, str]:
     return {"X-Amzn-Oidc-Data": said_of(account, **more), "Sec-Fetch-Site": "same-origin"}
 
 
+def said(account: object = "acme") -> dict[str, str]:
+    """Give the header in which the load balancer says who has signed in."""
+    return {"X-Amzn-Oidc-Data": said_of(account)}
+
+
 def token(account: str = "acme", *, secret: str = SECRET) -> str:
     """Make an API token."""
     return ApiTokens(SecretStr(secret)).make(
@@ -86,3 +103,33 @@ def program(account: str = "acme") -> dict[str, str]:
 def headers_for(path: str, account: str = "acme") -> dict[str, str]:
     """Give the headers of whoever may call a path: programs the API, people the rest."""
     return program(account) if path.startswith("/api/") else person(account)
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """Serve the app without its load balancer; yield the address. A browser speaks for that."""
+    with memory_cloud() as cloud:
+        environment = {name.lower(): value for name, value in cloud.environment().items()}
+        settings = WebSettings.model_validate(environment | SETTINGS | {"model_dir": "."})
+        app = create_app(settings, Services(cloud.store, cloud.files, cloud.queue, SCHEMA))
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+def make_token(page: Page, purpose: str = "nightly upload") -> None:
+    """Make a token on the page of API access."""
+    page.get_by_label("What it is for").fill(purpose)
+    page.get_by_role("button", name="Make token").click()
+    expect(page.locator(".token")).to_be_visible()
