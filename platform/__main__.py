@@ -38,7 +38,9 @@ boundary = account.global_arn("iam", f"policy/{name}-boundary")  # made by the b
 key = DataKey(name, settings.data, account)
 storage = Storage(name, settings.data, account.id, key)
 queues = PredictionsQueue(f"{name}-predictions", settings.predictions, settings.data, key)
-Recovery(name, settings.data, account=account, key=key, storage=storage, boundary=boundary)
+recovery = Recovery(
+    name, settings.data, account=account, key=key, storage=storage, boundary=boundary
+)
 
 # Where it runs, and how people come in.
 network = Network(name, settings.network, account.region, is_public=settings.edge is not None)
@@ -61,7 +63,7 @@ if settings.edge is not None:
     )
 
 # Who is told when something is wrong.
-watched = Watched.of(name, settings, queues, edge)
+watched = Watched.of(name, settings, queues, recovery, edge)
 alarms = Alarms(name, settings.operations, watched, account=account, key=key)
 dashboard(name, account.region, watched, alarms.runbooks)
 

@@ -23,6 +23,8 @@ from infra.metrics import (
     queue_metric,
 )
 from infra.queues import PredictionsQueue
+from infra.recovery import Copied, Recovery
+from infra.replication import EVERYTHING
 from infra.settings import OperationsSettings, Settings
 
 _OLDEST_MESSAGE_S = 900
@@ -45,10 +47,16 @@ class Watched:
     worker: str
     worker_tasks: int
     edge: Edge | None
+    copied: Sequence[Copied]
 
     @classmethod
     def of(
-        cls, name: str, settings: Settings, queues: PredictionsQueue, edge: Edge | None
+        cls,
+        name: str,
+        settings: Settings,
+        queues: PredictionsQueue,
+        recovery: Recovery,
+        edge: Edge | None,
     ) -> Watched:
         """Name what the stack's alarms look at."""
         return cls(
@@ -59,6 +67,7 @@ class Watched:
             worker=f"{name}-worker",
             worker_tasks=settings.services.worker.tasks,
             edge=edge,
+            copied=recovery.copied,
         )
 
 
@@ -92,6 +101,8 @@ class Alarms(pulumi.ComponentResource):
             self.take_back_web = [self._of_pages(watched.edge).name]
         self._of_deploys(watched)
         self._of_backups()
+        if watched.copied:
+            self._of_copies(watched.copied)
         self._of_money()
         self.register_outputs({"topic": self._topic.arn})
 
@@ -221,6 +232,27 @@ class Alarms(pulumi.ComponentResource):
             },
             {"reason": "$.detail.statusMessage", "state": "$.detail.state"},
             "a backup or its copy is <state> (<reason>).",
+        )
+
+    def _of_copies(self, copied: Sequence[Copied]) -> None:
+        """Tell of files without a copy: S3 tries for long, and then leaves it."""
+        failed = [
+            query(
+                one.what,
+                "AWS/S3",
+                "OperationsFailedReplication",
+                {"SourceBucket": one.source, "DestinationBucket": one.copy, "RuleId": EVERYTHING},
+                "Sum",
+            )
+            for one in copied
+        ]
+        total = " + ".join(f"FILL({one.what}, 0)" for one in copied)
+        self._alarm(
+            "replication-failed",
+            "A file was not copied to the recovery region.",
+            [*failed, _expression(total, "failed")],
+            above=0,
+            minutes=1,
         )
 
     def _event(

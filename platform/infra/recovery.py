@@ -6,6 +6,9 @@ survives what those do not, such as a table that was deleted or a region that is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_aws as aws
 
@@ -18,8 +21,20 @@ from infra.storage import PrivateBucket, Storage
 _AT_NIGHT = "cron(0 3 * * ? *)"
 
 
+@dataclass(frozen=True)
+class Copied:
+    """A bucket and the one that has its copies, by name."""
+
+    what: str
+    source: pulumi.Output[str]
+    copy: pulumi.Output[str]
+
+
 class Recovery(pulumi.ComponentResource):
-    """Backups of the records, and copies of files, records and backups in the recovery region."""
+    """Backups of the records, and copies of files, records and backups in the recovery region.
+
+    `copied` has the buckets that are copied there.
+    """
 
     def __init__(
         self,
@@ -36,10 +51,13 @@ class Recovery(pulumi.ComponentResource):
         self._name, self._settings, self._account = name, settings, account
         self._boundary, self._key = boundary, key
         self._inside = pulumi.ResourceOptions(parent=self)
+        self.copied: Sequence[Copied] = []
         self._back_up(storage)
         if settings.recovery_region is not None and key.replica_arn is not None:
-            for bucket, what in ((storage.uploads, "uploads"), (storage.results, "results")):
+            self.copied = [
                 self._replicate(bucket, what, settings.recovery_region, key.replica_arn)
+                for bucket, what in ((storage.uploads, "uploads"), (storage.results, "results"))
+            ]
         self.register_outputs({})
 
     def _back_up(self, storage: Storage) -> None:
@@ -131,7 +149,7 @@ class Recovery(pulumi.ComponentResource):
 
     def _replicate(
         self, bucket: PrivateBucket, what: str, region: str, key_arn: pulumi.Output[str]
-    ) -> None:
+    ) -> Copied:
         name = f"{self._name}-{what}-recovery"
         copy = PrivateBucket(
             f"{name}-{self._account.id}",
@@ -149,5 +167,7 @@ class Recovery(pulumi.ComponentResource):
             copy_key_arn=key_arn,
             boundary=self._boundary,
             storage_class="STANDARD_IA",
+            is_measured=True,
             parent=self,
         )
+        return Copied(what, bucket.bucket, copy.bucket)

@@ -10,6 +10,9 @@ import pulumi_aws as aws
 from infra.identity import Role, Statement, allow, trust_service
 from infra.storage import PrivateBucket
 
+EVERYTHING = "everything"
+"""The id of the one rule, which its metrics carry."""
+
 
 def replicate(
     name: str,
@@ -20,9 +23,13 @@ def replicate(
     copy_key_arn: pulumi.Input[str],
     boundary: str | None,
     storage_class: str = "STANDARD",
+    is_measured: bool = False,
     parent: pulumi.Resource,
 ) -> None:
-    """Have every new object and every mark of deletion copied; removals of versions are not."""
+    """Have every new object and every mark of deletion copied; removals of versions are not.
+
+    is_measured: count what waits and what failed, at the price of four metrics.
+    """
     role = Role(
         name,
         trust=trust_service("s3.amazonaws.com", None),
@@ -36,7 +43,7 @@ def replicate(
         role=role.arn,
         rules=[
             aws.s3.BucketReplicationConfigRuleArgs(
-                id="everything",
+                id=EVERYTHING,
                 status="Enabled",
                 priority=1,
                 filter={"prefix": ""},
@@ -46,6 +53,7 @@ def replicate(
                     bucket=copy.arn,
                     storage_class=storage_class,
                     encryption_configuration={"replica_kms_key_id": copy_key_arn},
+                    metrics={"status": "Enabled"} if is_measured else None,
                 ),
             )
         ],

@@ -26,6 +26,8 @@ from localcloud.guard import Guard
 _SNAPSHOT_EVERY_S = 1.0
 # A snapshot stalls every call, so it may take a tenth of the time.
 _SNAPSHOT_SHARE = 0.1
+# Closed earlier, a connection may go just when its SDK sends into it again.
+_KEEPALIVE_S = 3600
 # Long polls that are still open when it ends.
 _GRACE_S = 0.5
 
@@ -89,6 +91,7 @@ async def _serve(data_dir: Path, listener: socket.socket) -> None:
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
     config.graceful_timeout = _GRACE_S
+    config.keep_alive_timeout = _KEEPALIVE_S
     stop = _told_to_end()
     snapshots = asyncio.create_task(_keep_snapshots(emulator, guard))
     print(port, flush=True)  # noqa: T201 - how the one who started it learns the port

@@ -25,6 +25,7 @@ _CENT = Decimal("0.01")
 _INCLUDED_DISK_GB = 20  # of each Fargate task
 _LEAST_IA_KB = Decimal(128)  # what the infrequent-access class counts a smaller file as
 # What predictions/sweeper.py asks for each sweep: three queries of an index that is mostly empty.
+_OF_A_REPLICATION = 4  # bytes and operations that wait, operations that failed, how far behind
 _SWEEP_READ_UNITS = Decimal("1.5")
 # An upload is created, sent in parts and completed; three reads are the worker's and the checks'.
 _CALLS_OF_UPLOAD, _CALLS_OF_RESULT = (3, 3), (2, 2)
@@ -392,6 +393,14 @@ def _log_gb(bill: _Bill) -> Decimal:
 def _metric(bill: _Bill, one: Declared) -> Iterator[Line]:
     del one
     yield bill.fixed("CloudWatch", "custom-metric", 1)
+
+
+@_priced("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+def _replication(bill: _Bill, one: Declared) -> Iterator[Line]:
+    """Price what is measured of a replication; its copies are priced with their bucket."""
+    for rule in one.inputs["rules"]:
+        if rule["destination"].get("metrics", {}).get("status") == "Enabled":
+            yield bill.fixed("CloudWatch", "custom-metric", _OF_A_REPLICATION)
 
 
 @_priced("aws:cloudwatch/metricAlarm:MetricAlarm")

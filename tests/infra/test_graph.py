@@ -52,6 +52,27 @@ def test_adding_a_zone_moves_no_subnet(declare, graphs):
     assert before.items() < blocks.items()
 
 
+def test_each_copy_that_fails_is_told_of(graphs):
+    def copied(stack):
+        return {
+            (one.inputs["bucket"], rule["destination"]["bucket"].rpartition(":")[2], rule["id"])
+            for one in graphs[stack].all_of("BucketReplicationConfig").values()
+            for rule in one.inputs["rules"]
+            if rule["destination"].get("metrics") == {"status": "Enabled"}
+        }
+
+    def watched(stack):
+        alarm = graphs[stack].all_of("MetricAlarm").get(f"{stack}-retainwise-replication-failed")
+        queries = alarm.inputs["metricQueries"] if alarm else []
+        dimensions = (one["metric"]["dimensions"] for one in queries if "metric" in one)
+        return {
+            (one["SourceBucket"], one["DestinationBucket"], one["RuleId"]) for one in dimensions
+        }
+
+    assert watched("prod") == copied("prod") != set()
+    assert watched("dev") == copied("dev") == set()
+
+
 def test_what_is_kept_is_copied_to_the_recovery_region_by_setting(graphs, declare):
     prod = graphs["prod"]
     [replica] = prod.all_of("Table")["prod-retainwise-predictions"].inputs["replicas"]

@@ -23,8 +23,9 @@ _OUTPUTS = {"json", "table", "text", "yaml"}
 _BY_HAND = {
     ("logs", "tail"): {"--since", "--format", "--filter-pattern"},
     ("s3", "ls"): {"--recursive"},
-    ("s3", "cp"): {"--recursive"},
+    ("s3", "cp"): {"--recursive", "--source-region", "--only-show-errors"},
 }
+_RENAMED = {"s3api": "s3"}
 _DEEPEST = 6  # DynamoDB's values hold values
 
 
@@ -35,7 +36,7 @@ def wrong_with(arguments: Sequence[str]) -> list[str]:
         known = _BY_HAND[service, name] | _EVERYWHERE | _EVERYWHERE_ALONE
         return [f"no option {one}" for one in _options(rest) if one not in known]
     try:
-        operation, pages = _operation(service, name, rest)
+        operation, pages = _operation(_RENAMED.get(service, service), name, rest)
     except (UnknownServiceError, LookupError) as exc:
         return [f"no such command: {service} {name} ({exc})"]
     return list(_wrong_options(operation, _options(rest), pages))

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from operations.graph import ACCOUNT_ID
+
 _RECORDED = ("aws", "curl", "git", "make", "pulumi", "retainwise")
 _FILTERS = ("cut", "date", "grep", "head", "paste", "sort", "uniq", "wc")
 _END = "\x1e"
@@ -22,7 +24,10 @@ _END = "\x1e"
 _SAID = """ {"event": "job_failed", "prediction": "01M864PSY1XY8RDE4PHFWF680Z"}"""
 _RECORDER = f"""#!{shutil.which("bash")}
 printf '%s\\0' "${{0##*/}}" "$@" $'{_END}' >>"$CALLS"
-printf '%s\\n' '{_SAID}'
+case "$*" in
+  *get-caller-identity*) echo {ACCOUNT_ID} ;;
+  *) printf '%s\\n' '{_SAID}' ;;
+esac
 """
 _BLOCK = re.compile(r"^( *)```bash\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
