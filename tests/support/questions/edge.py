@@ -1,0 +1,91 @@
+"""Where people come in, and how they are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from operations.graph import Graph
+from questions.asking import changed, question, setting
+
+
+@question(setting("Listener", sslPolicy="ELBSecurityPolicy-2016-08"))
+def people_come_in_by_tls_1_3_and_nothing_else(graph: Graph) -> Iterator[str]:
+    for name, listener in graph.all_of("Listener").items():
+        if not listener.inputs["sslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-3-"):
+            yield f"{name}: {listener.inputs['sslPolicy']}"
+        if (listener.inputs["port"], listener.inputs["protocol"]) != (443, "HTTPS"):
+            yield f"{name}: port {listener.inputs['port']}"
+
+
+@question(changed("Listener", lambda inputs: inputs["defaultActions"].pop(0)))
+def nobody_is_forwarded_before_signing_in_but_api_tokens(graph: Graph) -> Iterator[str]:
+    entrances = [
+        (n, one.inputs["defaultActions"], []) for n, one in graph.all_of("Listener").items()
+    ]
+    entrances += [
+        (name, rule.inputs["actions"], rule.inputs["conditions"])
+        for name, rule in graph.all_of("ListenerRule").items()
+    ]
+    for name, actions, conditions in entrances:
+        kinds = [one["type"] for one in sorted(actions, key=lambda one: one["order"])]
+        has_token = "Bearer rw_*" in json.dumps(conditions) and "/api/*" in json.dumps(conditions)
+        if kinds[0] != "authenticate-cognito" and not has_token:
+            yield f"{name}: {kinds}"
+
+
+def _blocking_bodies(inputs: dict[str, Any]) -> None:
+    for rule in inputs["rules"]:
+        group = rule["statement"].get("managedRuleGroupStatement", {})
+        group.pop("ruleActionOverrides", None)
+
+
+@question(changed("WebAcl", _blocking_bodies))
+def the_firewall_lets_large_uploads_pass_and_slows_down_floods(graph: Graph) -> Iterator[str]:
+    for name, acl in graph.all_of("WebAcl").items():
+        rules = json.dumps(acl.inputs["rules"])
+        counted = {
+            one["name"]
+            for rule in acl.inputs["rules"]
+            for one in rule["statement"]
+            .get("managedRuleGroupStatement", {})
+            .get("ruleActionOverrides", ())
+            if one["actionToUse"] == {"count": {}}
+        }
+        if "SizeRestrictions_BODY" not in counted:
+            yield f"{name}: bodies over 8 KB are refused"
+        if "rateBasedStatement" not in rules or "AWSManagedRulesCommonRuleSet" not in rules:
+            yield f"{name}: rules are missing"
+        if not any(graph.refers(one, acl) for one in graph.all_of("WebAclAssociation").values()):
+            yield f"{name}: before nothing"
+
+
+@question(
+    changed("UserPoolClient", lambda inputs: inputs["writeAttributes"].append("custom:account"))
+)
+def nobody_chooses_whose_predictions_they_see(graph: Graph) -> Iterator[str]:
+    for name, pool in graph.all_of("UserPool").items():
+        if not pool.inputs["adminCreateUserConfig"]["allowAdminCreateUserOnly"]:
+            yield f"{name}: people sign up by themselves"
+    for name, client in graph.all_of("UserPoolClient").items():
+        if any(one.startswith("custom:") for one in client.inputs["writeAttributes"]):
+            yield f"{name}: people write {client.inputs['writeAttributes']}"
+
+
+def _tokens_for_pages(inputs: dict[str, Any]) -> None:
+    for condition in inputs["conditions"]:
+        if "pathPattern" in condition:
+            condition["pathPattern"]["values"].append("/*")
+
+
+@question(changed("ListenerRule", _tokens_for_pages, "-tokens"))
+def rules_of_the_listener_are_for_the_api_alone(graph: Graph) -> Iterator[str]:
+    for name, rule in graph.all_of("ListenerRule").items():
+        paths = [
+            one["pathPattern"]["values"]
+            for one in rule.inputs["conditions"]
+            if "pathPattern" in one
+        ]
+        if paths != [["/api/*"]]:
+            yield f"{name}: {paths}"
