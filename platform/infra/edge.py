@@ -98,7 +98,7 @@ class Edge(pulumi.ComponentResource):
                 parent=self,
                 protect=data.protect,
                 delete_before_replace=True,
-                depends_on=[logs, *network.internet],
+                depends_on=[logs.policy, *network.internet],
             ),
         )
         self._target = aws.lb.TargetGroup(

@@ -94,7 +94,9 @@ class Role(pulumi.ComponentResource):
         )
         self.arn, self.name = role.arn, role.name
         inside = pulumi.ResourceOptions(parent=role)
-        inline = aws.iam.RolePolicy(
+        # For what uses the role at once: to wait for this component is not to wait for its policy,
+        # which is the role's child.
+        self.policy = aws.iam.RolePolicy(
             name,
             name="may",
             role=role.name,
@@ -104,7 +106,7 @@ class Role(pulumi.ComponentResource):
             ),
         )
         aws.iam.RolePoliciesExclusive(
-            name, role_name=role.name, policy_names=[inline.name], opts=inside
+            name, role_name=role.name, policy_names=[self.policy.name], opts=inside
         )
         aws.iam.RolePolicyAttachmentsExclusive(
             name, role_name=role.name, policy_arns=[], opts=inside
@@ -150,4 +152,5 @@ class ServiceRoles(pulumi.ComponentResource):
         self.execution = Role(
             f"{name}-execution", trust=trust, may=starts_with, boundary=boundary, opts=inside
         )
+        self.policies = [self.task.policy, self.execution.policy]
         self.register_outputs({"task": self.task.arn, "execution": self.execution.arn})

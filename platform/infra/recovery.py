@@ -102,7 +102,7 @@ class Recovery(pulumi.ComponentResource):
             plan_id=plan.id,
             iam_role_arn=role.arn,
             resources=[storage.table.arn],
-            opts=self._inside,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role.policy]),
         )
 
     def _vault(

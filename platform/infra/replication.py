@@ -58,7 +58,10 @@ def replicate(
             )
         ],
         # S3 takes it only between buckets that have versions.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[source.versioning, copy.versioning]),
+        # What comes while the role may not copy it is not tried again.
+        opts=pulumi.ResourceOptions(
+            parent=parent, depends_on=[source.versioning, copy.versioning, role.policy]
+        ),
     )
 
 

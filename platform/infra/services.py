@@ -196,7 +196,7 @@ class Service(pulumi.ComponentResource):
                     place.cluster.capacity,
                     place.endpoints,
                     place.network,
-                    roles,
+                    *roles.policies,
                     *rules,
                     *(behind.listeners if behind else ()),
                 ],

@@ -198,7 +198,9 @@ class PrivateBucket(pulumi.ComponentResource):
             restrict_public_buckets=True,
             opts=self._inside,
         )
-        aws.s3.BucketPolicy(
+        # For what writes here at once: to wait for this component is not to wait for its policy,
+        # which is the bucket's child.
+        self.policy = aws.s3.BucketPolicy(
             name,
             bucket=self.bucket,
             region=region,

@@ -35,7 +35,7 @@ class Trails(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:infra:Trails", name, None, opts)
-        inside = pulumi.ResourceOptions(parent=self, depends_on=[logs])
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[logs.policy])
         aws.ec2.FlowLog(
             name,
             vpc_id=vpc_id,

@@ -59,6 +59,8 @@ class Declared:
     ignore_changes: tuple[str, ...] = ()
     references: References = field(default_factory=dict)
     """For each input, the resources that its value comes from, by type and name."""
+    depends_on: tuple[tuple[str, str], ...] = ()
+    """The resources that it waits for though no input comes from them, by type and name."""
 
 
 class Provider(Protocol):
@@ -133,16 +135,21 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResource(  # noqa: N802 - the name of the call
         self, request: resource_pb2.RegisterResourceRequest
     ) -> resource_pb2.RegisterResourceResponse:
-        self._adapter.declared[request.type, request.name] = (
-            request.protect,
-            request.deleteBeforeReplace,
-            tuple(request.ignoreChanges),
-            {
-                key: sorted(map(_type_and_name, dependencies.urns))
-                for key, dependencies in request.propertyDependencies.items()
-                if dependencies.urns
+        from_inputs = {
+            key: dependencies.urns
+            for key, dependencies in request.propertyDependencies.items()
+            if dependencies.urns
+        }
+        others = {*request.dependencies}.difference(*from_inputs.values())
+        self._adapter.declared[request.type, request.name] = {
+            "protect": request.protect,
+            "delete_before_replace": request.deleteBeforeReplace,
+            "ignore_changes": tuple(request.ignoreChanges),
+            "references": {
+                key: sorted(map(_type_and_name, urns)) for key, urns in from_inputs.items()
             },
-        )
+            "depends_on": tuple(sorted(map(_type_and_name, others))),
+        }
         with _event_loop():
             answer: resource_pb2.RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # so it is upstream
             return answer
@@ -170,14 +177,14 @@ def _event_loop() -> Iterator[None]:
 class _Adapter(mocks.Mocks):
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self.declared: dict[tuple[str, str], tuple[bool, bool, tuple[str, ...], References]] = {}
+        self.declared: dict[tuple[str, str], dict[str, Any]] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if not args.custom:
             return "", {}
         rest = self.declared[args.typ, args.name]
         resource_id, outputs = self._provider.resource(
-            Declared(args.typ, args.name, _whole(args.inputs), *rest)
+            Declared(args.typ, args.name, _whole(args.inputs), **rest)
         )
         return resource_id, {**args.inputs, **outputs}
 

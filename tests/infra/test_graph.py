@@ -18,9 +18,20 @@ def test_in_each_stack(graphs, stack, asked):
     assert [*asked.answer(graphs[stack])] == []
 
 
-@pytest.mark.parametrize("asked", ALL, ids=lambda asked: asked.name)
-def test_a_broken_program_is_found_out(graphs, asked):
-    assert [*asked.answer(asked.broken(graphs["prod"]))] != []
+@pytest.mark.parametrize(
+    ("asked", "broken"),
+    [
+        pytest.param(asked, broken, id=f"{asked.name} ({number})")
+        for asked in ALL
+        for number, broken in enumerate(asked.twins, start=1)
+    ],
+)
+def test_a_broken_program_is_found_out(graphs, asked, broken):
+    assert [*asked.answer(broken(graphs["prod"]))] != []
+
+
+def test_each_question_has_a_twin():
+    assert [asked.name for asked in ALL if not asked.twins] == []
 
 
 def test_names_are_those_that_others_lean_on(graphs):

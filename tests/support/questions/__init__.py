@@ -6,7 +6,7 @@ Beside each stands a way to break the graph that the question must find. A modul
 
 from __future__ import annotations
 
-from questions import compute, data, edge, identity, names, network, observability
+from questions import compute, data, edge, identity, names, network, observability, order
 from questions.asking import (
     QUESTIONS,
     Asked,
@@ -34,6 +34,7 @@ __all__ = [
     "names",
     "network",
     "observability",
+    "order",
     "setting",
     "without",
 ]
