@@ -203,10 +203,8 @@ class Alarms(pulumi.ComponentResource):
 
     def _of_deploys(self, watched: Watched) -> None:
         """Tell of a release that ECS took back: Pulumi itself reports it as a success."""
-        services = [
-            self._account.arn("ecs", f"service/{watched.cluster}/{one}")
-            for one in (watched.web, watched.worker)
-        ]
+        # Of whatever service is in the cluster, those to come among them.
+        services = self._account.arn("ecs", f"service/{watched.cluster}/")
         self._event(
             "deploy-rolled-back",
             "A release was taken back.",
@@ -214,7 +212,7 @@ class Alarms(pulumi.ComponentResource):
                 "source": ["aws.ecs"],
                 "detail-type": ["ECS Deployment State Change"],
                 "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
-                "resources": services,
+                "resources": [{"prefix": services}],
             },
             {"reason": "$.detail.reason", "service": "$.resources[0]"},
             "a release of <service> was taken back (<reason>).",

@@ -6,7 +6,7 @@ Beside each stands a way to break the graph that the question must find. A modul
 
 from __future__ import annotations
 
-from questions import compute, data, edge, identity, names, network, observability, order
+from questions import compute, data, edge, identity, names, network, observability, order, trails
 from questions.asking import (
     QUESTIONS,
     Asked,
@@ -36,5 +36,6 @@ __all__ = [
     "observability",
     "order",
     "setting",
+    "trails",
     "without",
 ]

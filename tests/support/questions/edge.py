@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from operations.graph import Graph
-from questions.asking import changed, question, setting
+from questions.asking import Break, changed, question, setting
 
 
 @question(setting("Listener", sslPolicy="ELBSecurityPolicy-2016-08"))
@@ -39,6 +39,37 @@ def _blocking_bodies(inputs: dict[str, Any]) -> None:
     for rule in inputs["rules"]:
         group = rule["statement"].get("managedRuleGroupStatement", {})
         group.pop("ruleActionOverrides", None)
+
+
+def _rule(number: int, **changes: object) -> Break:
+    """Change a rule of the firewall: the first is the rate, the others are AWS's."""
+    return changed("WebAcl", lambda inputs: inputs["rules"][number].update(changes))
+
+
+@question(
+    _rule(0, action={"count": {}}),
+    _rule(1, overrideAction={"count": {}}),
+    changed(
+        "WebAcl",
+        lambda inputs: inputs["rules"][1]["statement"]["managedRuleGroupStatement"][
+            "ruleActionOverrides"
+        ].append({"name": "NoUserAgent_HEADER", "actionToUse": {"count": {}}}),
+    ),
+)
+def the_firewall_refuses_what_its_rules_are_against(graph: Graph) -> Iterator[str]:
+    """A rule that only counts looks like one that refuses."""
+    for name, acl in graph.all_of("WebAcl").items():
+        for rule in acl.inputs["rules"]:
+            if {**rule.get("action", {}), **rule.get("overrideAction", {})}.keys() & {
+                "allow",
+                "count",
+            }:
+                yield f"{name}: {rule['name']} refuses nothing"
+            group = rule["statement"].get("managedRuleGroupStatement", {})
+            for one in group.get("ruleActionOverrides", ()):
+                # Of bodies, which are customer files, the app judges for itself.
+                if not one["name"].endswith("_BODY"):
+                    yield f"{name}: {one['name']} refuses nothing"
 
 
 @question(changed("WebAcl", _blocking_bodies))

@@ -1,14 +1,93 @@
-"""Who is told of what, and what is noted down."""
+"""Who is told of what: the metrics, the alarms, the events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from operations.graph import Graph, kind_of
-from questions.asking import question, setting, without
+from operations.graph import ACCOUNT_ID, Graph, kind_of, outputs_of
+from questions.asking import Break, changed, question, setting, without
 
-RUNBOOKS = Path(__file__).parents[3] / "runbooks"
+CHECKOUT = Path(__file__).parents[3]
+RUNBOOKS = CHECKOUT / "runbooks"
+
+AWS_METRICS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
+    # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
+    # sqs-available-cloudwatch-metrics.html
+    "AWS/SQS": (
+        {"QueueName": "Queue"},
+        frozenset(
+            {
+                "ApproximateAgeOfOldestMessage",
+                "ApproximateNumberOfMessagesNotVisible",
+                "ApproximateNumberOfMessagesVisible",
+                "NumberOfMessagesSent",
+            }
+        ),
+    ),
+    # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html
+    "ECS/ContainerInsights": (
+        {"ClusterName": "Cluster", "ServiceName": "Service"},
+        frozenset({"DesiredTaskCount", "PendingTaskCount", "RunningTaskCount"}),
+    ),
+    # docs.aws.amazon.com/elasticloadbalancing/latest/application/
+    # load-balancer-cloudwatch-metrics.html
+    "AWS/ApplicationELB": (
+        {"LoadBalancer": "LoadBalancer"},
+        frozenset(
+            {
+                "HTTPCode_ELB_5XX_Count",
+                "HTTPCode_Target_4XX_Count",
+                "HTTPCode_Target_5XX_Count",
+                "RequestCount",
+                "TargetResponseTime",
+            }
+        ),
+    ),
+    # docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+    "AWS/S3": (
+        {
+            "SourceBucket": "Bucket",
+            "DestinationBucket": "Bucket",
+            "RuleId": "BucketReplicationConfig",
+        },
+        frozenset({"OperationsFailedReplication"}),
+    ),
+}
+"""What AWS makes, of those that are of use here: the type that each dimension names, the names."""
+
+_JOB_FIELDS: Mapping[str, frozenset[str]] = {"statusMessage": frozenset()}
+EVENTS: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
+    # docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html
+    ("aws.ecs", "ECS Deployment State Change"): {
+        "eventName": frozenset(
+            {
+                "SERVICE_DEPLOYMENT_COMPLETED",
+                "SERVICE_DEPLOYMENT_FAILED",
+                "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            }
+        ),
+        "reason": frozenset(),
+    },
+    # docs.aws.amazon.com/aws-backup/latest/devguide/eventbridge.html
+    ("aws.backup", "Backup Job State Change"): _JOB_FIELDS
+    | {"state": frozenset({"ABORTED", "COMPLETED", "CREATED", "EXPIRED", "FAILED", "RUNNING"})},
+    ("aws.backup", "Copy Job State Change"): _JOB_FIELDS
+    | {"state": frozenset({"COMPLETED", "CREATED", "FAILED", "RUNNING"})},
+}
+"""What AWS sends, of what is of use here: the fields of the detail with their values."""
+
+MUST_BE_TOLD = {
+    ("ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"),
+    ("Backup Job State Change", "ABORTED"),
+    ("Backup Job State Change", "EXPIRED"),
+    ("Backup Job State Change", "FAILED"),
+    ("Copy Job State Change", "FAILED"),
+}
+"""Ends that nobody would notice otherwise."""
 
 
 @question(setting("MetricAlarm", tags={"runbook": "https://example.com/runbooks/none.md"}))
@@ -28,21 +107,188 @@ def every_alarm_leads_to_a_runbook_that_exists(graph: Graph) -> Iterator[str]:
             yield f"{name} tells nobody"
 
 
+def _asked_for(graph: Graph) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each metric that somebody looks at: an alarm, scaling, the dashboard."""
+    for name, alarm in graph.all_of("MetricAlarm").items():
+        for query in alarm.inputs["metricQueries"]:
+            if "metric" in query:
+                yield f"alarm {name}", query["metric"]
+    for name, policy in graph.all_of("Policy").items():
+        follows = policy.inputs.get("targetTrackingScalingPolicyConfiguration", {})
+        for query in follows.get("customizedMetricSpecification", {}).get("metrics", ()):
+            if "metricStat" in query:
+                metric = query["metricStat"]["metric"]
+                named = {one["name"]: one["value"] for one in metric["dimensions"]}
+                yield f"scaling {name}", metric | {"dimensions": named}
+    for name, page in graph.all_of("Dashboard").items():
+        for widget in json.loads(page.inputs["dashboardBody"])["widgets"]:
+            for namespace, metric_name, *rest in widget["properties"].get("metrics", ()):
+                words = [one for one in rest if isinstance(one, str)]
+                named = dict(zip(words[::2], words[1::2], strict=True))
+                metric = {"namespace": namespace, "metricName": metric_name, "dimensions": named}
+                yield f"dashboard {name}", metric
+
+
+def _named(graph: Graph, kind: str) -> set[str]:
+    """How metrics name the resources of a type."""
+    there = graph.all_of(kind).values()
+    if kind == "LoadBalancer":
+        return {outputs_of(one, graph.region)["arnSuffix"] for one in there}
+    if kind == "BucketReplicationConfig":
+        rules = [rule for one in there for rule in one.inputs["rules"]]
+        return {rule["id"] for rule in rules if "metrics" in rule["destination"]}
+    return {one.inputs["bucket" if kind == "Bucket" else "name"] for one in there}
+
+
+def _metric(**changes: object) -> Callable[[dict[str, Any]], object]:
+    """Change what the first part of an alarm asks for."""
+    return lambda inputs: inputs["metricQueries"][0]["metric"].update(changes)
+
+
 @question(
-    setting("LogMetricFilter", metricTransformation={"namespace": "RetainWise", "name": "other"})
+    setting("LogMetricFilter", metricTransformation={"namespace": "RetainWise", "name": "other"}),
+    setting("Cluster", settings=[]),
+    changed("MetricAlarm", _metric(metricName="ApproximateAgeOfOldestMessages"), "-queue-age"),
+    changed("MetricAlarm", _metric(namespace="AWS/ECS"), "-worker-silent"),
+    changed("MetricAlarm", _metric(dimensions={"QueueName": "predictions"}), "-queue-age"),
+    changed("MetricAlarm", _metric(dimensions={"LoadBalancer": "prod"}), "-slow-pages"),
+    changed("MetricAlarm", _metric(dimensions={"Service": "any"}), "-failed-jobs"),
+    changed(
+        "MetricAlarm",
+        lambda inputs: inputs["metricQueries"][0]["metric"]["dimensions"].update(RuleId="all"),
+        "-replication-failed",
+    ),
+    changed(
+        "Dashboard",
+        lambda inputs: inputs.update(
+            dashboardBody=inputs["dashboardBody"].replace("ELB_5XX", "ELB_5xx")
+        ),
+    ),
 )
-def each_alarm_looks_at_a_metric_that_is_made(graph: Graph) -> Iterator[str]:
+def each_metric_that_is_looked_at_is_made_for_something_that_is_there(
+    graph: Graph,
+) -> Iterator[str]:
+    """Of others there is never a value, and no alarm that waits for one rings."""
     made = {
-        one.inputs["metricTransformation"]["name"]
+        (
+            one.inputs["metricTransformation"]["namespace"],
+            one.inputs["metricTransformation"]["name"],
+        )
         for one in graph.all_of("LogMetricFilter").values()
     }
-    asked = {
-        query["metric"]["metricName"]
-        for alarm in graph.all_of("MetricAlarm").values()
-        for query in alarm.inputs["metricQueries"]
-        if query.get("metric", {}).get("namespace") == "RetainWise"
+    for who, metric in _asked_for(graph):
+        namespace, name, named = metric["namespace"], metric["metricName"], metric["dimensions"]
+        if (namespace, name) in made:
+            if named:
+                yield f"{who}: {name} is counted with no dimensions"
+            continue
+        dimensions, names = AWS_METRICS.get(namespace, ({}, ()))
+        if name not in names or named.keys() != dimensions.keys():
+            yield f"{who}: {namespace} {name} by {', '.join(named)}"
+            continue
+        for key, value in named.items():
+            if value not in _named(graph, dimensions[key]):
+                yield f"{who}: there is no {dimensions[key]} {value}"
+    for name, cluster in graph.all_of("Cluster").items():
+        insights = [
+            one["value"] for one in cluster.inputs["settings"] if one["name"] == "containerInsights"
+        ]
+        if insights not in (["enabled"], ["enhanced"]):
+            yield f"{name} says nothing of its tasks"
+
+
+@question(
+    without("MetricAlarm", "-dead-letters"),
+    changed(
+        "MetricAlarm",
+        _metric(dimensions={"QueueName": "prod-retainwise-predictions-queue"}),
+        "-dead-letters",
+    ),
+    changed("MetricAlarm", _metric(metricName="NumberOfMessagesSent"), "-queue-age"),
+    changed(
+        "MetricAlarm",
+        _metric(
+            dimensions={"ClusterName": "prod-retainwise", "ServiceName": "prod-retainwise-web"}
+        ),
+        "-worker-silent",
+    ),
+    changed("MetricAlarm", lambda inputs: inputs.update(threshold=1), "-worker-silent"),
+)
+def each_alarm_looks_at_what_its_runbook_is_about(graph: Graph) -> Iterator[str]:
+    name, alarms = f"{graph.stack}-retainwise", graph.all_of("MetricAlarm")
+    [worker] = [one for end, one in graph.all_of("Service").items() if end.endswith("-worker")]
+    environment = {one["name"]: one["value"] for one in graph.containers()["worker"]["environment"]}
+    queue, dlq = (
+        environment[f"PREDICTIONS_{what}_URL"].rpartition("/")[2] for what in ("QUEUE", "DLQ")
+    )
+    about = {
+        "queue-age": ("ApproximateAgeOfOldestMessage", queue),
+        "dead-letters": ("ApproximateNumberOfMessagesVisible", dlq),
+        "no-progress": ("ApproximateNumberOfMessagesVisible", queue),
+        "worker-silent": ("RunningTaskCount", worker.inputs["name"]),
     }
-    yield from sorted(asked - made)
+    for short, (metric, what) in about.items():
+        if f"{name}-{short}" not in alarms:
+            yield f"there is no {short}"
+            continue
+        asked = alarms[f"{name}-{short}"].inputs["metricQueries"][0]["metric"]
+        if asked["metricName"] != metric or what not in asked["dimensions"].values():
+            yield f"{short}: {asked['metricName']} of {asked['dimensions']}"
+    silent = alarms.get(f"{name}-worker-silent")
+    if silent and silent.inputs["threshold"] != worker.inputs["desiredCount"]:
+        yield "worker-silent: another number of workers than is asked for"
+
+
+@question(
+    changed(
+        "MetricAlarm",
+        lambda inputs: inputs.update(treatMissingData="notBreaching"),
+        "-worker-silent",
+    ),
+    changed(
+        "MetricAlarm", lambda inputs: inputs.update(treatMissingData="missing"), "-worker-silent"
+    ),
+    changed(
+        "MetricAlarm", lambda inputs: inputs.update(treatMissingData="breaching"), "-queue-age"
+    ),
+)
+def silence_rings_where_something_must_be_heard_and_nowhere_else(graph: Graph) -> Iterator[str]:
+    """A dead worker sends no number that is too low but none; so does an idle queue."""
+    topics = {outputs_of(one, graph.region)["arn"] for one in graph.all_of("Topic").values()}
+    for name, alarm in graph.all_of("MetricAlarm").items():
+        is_low = alarm.inputs["comparisonOperator"].startswith("LessThan")
+        rings = topics >= set(alarm.inputs["alarmActions"])
+        expected = "breaching" if is_low and rings else "notBreaching"
+        if alarm.inputs["treatMissingData"] != expected:
+            yield f"{name}: {alarm.inputs['treatMissingData']}"
+
+
+@question(
+    setting("LogMetricFilter", pattern='{ $.event = "job_complete" }'),
+    setting("LogMetricFilter", pattern='{ $.event = "job_failed" && $.tries >= 3 }'),
+    setting("LogMetricFilter", logGroupName="prod-retainwise-worker-2"),
+)
+def what_is_counted_is_what_the_code_logs(graph: Graph) -> Iterator[str]:
+    code = "\n".join(
+        path.read_text("utf-8")
+        for package in ("app", "predictions", "worker")
+        for path in (CHECKOUT / package).rglob("*.py")
+    )
+    for name, one in graph.all_of("LogMetricFilter").items():
+        if one.inputs["logGroupName"] not in _named(graph, "LogGroup"):
+            yield f"{name}: there is no log {one.inputs['logGroupName']}"
+        events = re.findall(r'\$\.event = "(\w+)"', one.inputs["pattern"])
+        lines = [line for event in events for line in _logged(event, code)]
+        if not events or not all(_logged(event, code) for event in events):
+            yield f"{name}: nothing logs {one.inputs['pattern']}"
+        for field in set(re.findall(r"\$\.(\w+)", one.inputs["pattern"])) - {"event"}:
+            if not any(f" {field}=" in line for line in lines):
+                yield f"{name}: nothing logs {field} with {events}"
+
+
+def _logged(event: str, code: str) -> list[str]:
+    """Find the calls that log an event."""
+    return re.findall(rf'\blog\.\w+\(\s*"{event}"[^)]*\)', code)
 
 
 @question(without("EventTarget"))
@@ -56,8 +302,80 @@ def every_event_reaches_somebody(graph: Graph) -> Iterator[str]:
                 yield f"{name}: not from {service}"
 
 
-@question(setting("LogGroup", retentionInDays=None))
-def logs_are_kept_for_a_time_and_not_for_ever(graph: Graph) -> Iterator[str]:
-    for name, group in graph.all_of("LogGroup").items():
-        if not group.inputs.get("retentionInDays"):
-            yield name
+def _in_pattern(change: Callable[[dict[str, Any]], object], end: str) -> Break:
+    def run(inputs: dict[str, Any]) -> None:
+        pattern = json.loads(inputs["eventPattern"])
+        change(pattern)
+        inputs["eventPattern"] = json.dumps(pattern)
+
+    return changed("EventRule", run, end)
+
+
+@question(
+    _in_pattern(lambda one: one.update(source=["ecs"]), "-deploy-rolled-back"),
+    _in_pattern(
+        lambda one: one.update({"detail-type": ["ECS Service Deployment"]}), "-deploy-rolled-back"
+    ),
+    _in_pattern(
+        lambda one: one.update(detail={"eventName": ["SERVICE_DEPLOYMENT_FAIL"]}),
+        "-deploy-rolled-back",
+    ),
+    _in_pattern(lambda one: one["resources"].pop(), "-deploy-rolled-back"),
+    _in_pattern(lambda one: one.update(detail={"status": ["FAILED"]}), "-backup-failed"),
+    _in_pattern(lambda one: one["detail-type"].pop(), "-backup-failed"),
+    _in_pattern(lambda one: one["detail"]["state"].remove("FAILED"), "-backup-failed"),
+    changed(
+        "EventTarget",
+        lambda inputs: inputs["inputTransformer"]["inputPaths"].update(reason="$.detail.why"),
+    ),
+    changed("EventTarget", lambda inputs: inputs["inputTransformer"]["inputPaths"].pop("reason")),
+)
+def each_event_that_is_waited_for_is_one_that_aws_sends(graph: Graph) -> Iterator[str]:
+    awaited = set()
+    for name, rule in graph.all_of("EventRule").items():
+        pattern = json.loads(rule.inputs["eventPattern"])
+        details = pattern["detail"]
+        for source in pattern["source"]:
+            for kind in pattern["detail-type"]:
+                sent = EVENTS.get((source, kind))
+                if sent is None:
+                    yield f"{name}: {source} sends no {kind}"
+                    continue
+                awaited |= {(kind, value) for one in details.values() for value in one}
+                yield from (f"{name}: {kind} has no {key}" for key in details.keys() - sent.keys())
+                yield from _worded(graph.all_of("EventTarget")[name].inputs, sent)
+        known = {value for sent in EVENTS.values() for values in sent.values() for value in values}
+        for values in details.values():
+            yield from (f"{name}: {value}" for value in set(values) - known)
+        if "resources" in pattern and not all(
+            any(_matches(wanted, arn) for wanted in pattern["resources"])
+            for arn in _services(graph)
+        ):
+            yield f"{name}: not of every service"
+    yield from (f"nobody waits for {missed}" for missed in sorted(MUST_BE_TOLD - awaited))
+
+
+def _worded(target: Mapping[str, Any], sent: Mapping[str, Any]) -> Iterator[str]:
+    """What a message says that is in no event."""
+    paths = target["inputTransformer"]["inputPaths"]
+    for path in paths.values():
+        field = path.removeprefix("$.detail.")
+        if field not in sent and path != "$.resources[0]":
+            yield f"{target['rule']}: no event has {path}"
+    for word in re.findall(r"<(\w+)>", target["inputTransformer"]["inputTemplate"]):
+        if word not in paths:
+            yield f"{target['rule']}: {word} stands for nothing"
+
+
+def _services(graph: Graph) -> list[str]:
+    """The ARNs of the services, as ECS names them in its events."""
+    return [
+        f"arn:aws:ecs:{graph.region}:{ACCOUNT_ID}:service/"
+        f"{one.inputs['cluster'].rpartition('/')[2]}/{one.inputs['name']}"
+        for one in graph.all_of("Service").values()
+    ]
+
+
+def _matches(wanted: str | Mapping[str, str], value: str) -> bool:
+    """Match as EventBridge does: a text, or what it begins with."""
+    return value == wanted if isinstance(wanted, str) else value.startswith(wanted["prefix"])
