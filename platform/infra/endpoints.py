@@ -46,7 +46,7 @@ _ACTIONS: Mapping[str, tuple[str, ...]] = {
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
     ),
-    "kms": ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"),
+    "kms": ("kms:Decrypt", "kms:GenerateDataKey"),
     "logs": ("logs:CreateLogStream", "logs:PutLogEvents"),
     "secretsmanager": ("secretsmanager:GetSecretValue",),
     "ecr.dkr": (

@@ -6,7 +6,19 @@ Beside each stands a way to break the graph that the question must find. A modul
 
 from __future__ import annotations
 
-from questions import compute, data, edge, identity, names, network, observability, order, trails
+from questions import (
+    compute,
+    data,
+    edge,
+    identity,
+    keys,
+    names,
+    network,
+    observability,
+    order,
+    recovery,
+    trails,
+)
 from questions.asking import (
     QUESTIONS,
     Asked,
@@ -31,10 +43,12 @@ __all__ = [
     "identity",
     "in_container",
     "in_policy",
+    "keys",
     "names",
     "network",
     "observability",
     "order",
+    "recovery",
     "setting",
     "trails",
     "without",

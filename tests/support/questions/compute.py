@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from operations.graph import Graph, kind_of
-from questions.asking import in_container, question, setting
+from questions.asking import changed, in_container, question, setting
+from worker.settings import READY_FILE
 
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|CREDENTIAL|PRIVATE|ACCESS_KEY")
 
@@ -53,17 +54,31 @@ def no_secret_is_in_plain_text(graph: Graph) -> Iterator[str]:
             yield name
 
 
-@question(setting("Service", deploymentCircuitBreaker={"enable": True, "rollback": False}))
+@question(
+    setting("Service", deploymentCircuitBreaker={"enable": True, "rollback": False}),
+    changed("Service", lambda inputs: inputs.pop("alarms"), "-web"),
+    changed("Service", lambda inputs: inputs.pop("alarms"), "-worker"),
+    changed("Service", lambda inputs: inputs["alarms"].update(enable=False)),
+    changed("Service", lambda inputs: inputs["alarms"].update(alarmNames=["prod-retainwise-none"])),
+    changed(
+        "Service",
+        lambda inputs: inputs["alarms"].update(alarmNames=["prod-retainwise-worker-idle"]),
+        "-worker",
+    ),
+)
 def a_bad_release_is_taken_back(graph: Graph) -> Iterator[str]:
     alarms = {one.inputs["name"] for one in graph.all_of("MetricAlarm").values()}
     for name, service in graph.all_of("Service").items():
         if service.inputs["deploymentCircuitBreaker"] != {"enable": True, "rollback": True}:
             yield f"{name}: one that does not start"
-        watched = service.inputs.get("alarms", {"alarmNames": [], "rollback": True})
+        watched = service.inputs.get("alarms", {"alarmNames": [], "enable": True, "rollback": True})
         names = set(watched["alarmNames"])
         if names - alarms:
             yield f"{name}: alarms that are none, {names - alarms}"
-        if not watched["rollback"] or (not names and name.endswith("-worker")):
+        if any(one.endswith("-idle") for one in names):
+            yield f"{name}: taken back for having little to do"
+        must_watch = name.endswith("-worker") or service.inputs.get("loadBalancers")
+        if not (watched["rollback"] and watched["enable"]) or (must_watch and not names):
             yield f"{name}: one that sets off its alarm"
 
 
@@ -97,3 +112,47 @@ def a_deploy_leaves_to_scaling_how_many_and_nothing_else(graph: Graph) -> Iterat
         ours = ("desiredCount",) if name in graph.all_of("Target") else ()
         if tuple(service.ignore_changes) != ours:
             yield f"{name}: {service.ignore_changes}"
+
+
+@question(
+    setting("Service", deploymentMinimumHealthyPercent=50),
+    setting("Service", deploymentMaximumPercent=100),
+    setting("TaskDefinition", skipDestroy=False),
+)
+def a_release_takes_no_task_away_before_its_own_run_and_keeps_the_one_before(
+    graph: Graph,
+) -> Iterator[str]:
+    for name, service in graph.all_of("Service").items():
+        if service.inputs["deploymentMinimumHealthyPercent"] != 100:
+            yield f"{name}: fewer tasks during a deploy"
+        if service.inputs["deploymentMaximumPercent"] < 200:  # with one task, this is one more
+            yield f"{name}: no room for new tasks"
+    for name, task in graph.all_of("TaskDefinition").items():
+        if not task.inputs.get("skipDestroy"):
+            yield f"{name}: there is nothing to roll back to"
+
+
+@question(setting("Service", enableExecuteCommand=True))
+def nobody_opens_a_shell_in_a_task(graph: Graph) -> Iterator[str]:
+    """It would read customers' files under the task's role, and no log would say which."""
+    for name, service in graph.all_of("Service").items():
+        if service.inputs["enableExecuteCommand"]:
+            yield name
+
+
+@question(
+    in_container("-worker", healthCheck=None),
+    in_container("-worker", healthCheck={"command": ["CMD", "true"]}),
+    changed("Service", lambda inputs: inputs.pop("loadBalancers"), "-web"),
+)
+def a_task_that_can_do_nothing_is_replaced(graph: Graph) -> Iterator[str]:
+    """Who answers requests is asked by the load balancer; a worker shows a file while it can."""
+    for service, container in graph.containers().items():
+        declared = graph.all_of("Service")[f"{graph.stack}-retainwise-{service}"]
+        receives = "PREDICTIONS_DLQ_URL" in {one["name"] for one in container["environment"]}
+        answers = bool(container["portMappings"] and graph.all_of("TargetGroup"))
+        if answers and not declared.inputs.get("loadBalancers"):
+            yield f"{service}: nobody asks whether it answers"
+        ready = ["CMD", "test", "-f", f"/tmp/{READY_FILE}"]
+        if receives and container.get("healthCheck", {}).get("command") != ready:
+            yield f"{service}: nobody asks whether it receives"

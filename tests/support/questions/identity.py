@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.identity import WITHOUT_RESOURCE
-from operations.graph import Graph
-from questions.asking import changed, in_policy, question, setting, without
+from operations.graph import ACCOUNT_ID, Graph
+from questions.asking import Break, changed, in_container, in_policy, question, setting, without
+
+ASKED_ELSEWHERE = {
+    "ecs:UpdateTaskProtection": "ECS's agent asks, at an address in the task",
+}
+"""What a role may do and nobody asks for through an endpoint."""
 
 
 def _statements(graph: Graph) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -121,3 +126,97 @@ def each_service_has_roles_of_its_own(graph: Graph) -> Iterator[str]:
         for kind in ("task", "execution"):
             if not task.inputs[f"{kind}RoleArn"].endswith(f":role/{name}-{kind}"):
                 yield f"{name}: {task.inputs[f'{kind}RoleArn']}"
+
+
+def _more(end: str, *actions: str, on: str = "arn:aws:s3:::prod-retainwise-other/*") -> Break:
+    """Allow one thing more in a role's policy."""
+
+    def run(inputs: dict[str, Any]) -> None:
+        document = json.loads(inputs["policy"])
+        more = {"Effect": "Allow", "Action": [*actions], "Resource": [on]}
+        document["Statement"].append(more)
+        inputs["policy"] = json.dumps(document)
+
+    return changed("RolePolicy", run, end)
+
+
+def _granted(graph: Graph, role: str) -> set[tuple[str, str, str]]:
+    """What a role may do, on what and through what."""
+    return {
+        (action, resource, json.dumps(statement.get("Condition")))
+        for statement in json.loads(graph.all_of("RolePolicy")[role].inputs["policy"])["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+@question(
+    _more("-web-execution", "s3:GetObject"),
+    _more("-web-execution", "logs:CreateLogGroup", on="arn:aws:logs:eu-west-1:111122223333:*"),
+    changed(
+        "RolePolicy",
+        lambda inputs: inputs.update(policy=inputs["policy"].replace("kms:ViaService", "x")),
+        "-web-execution",
+    ),
+    in_container("-web", secrets=[]),
+    in_container("-worker", image="111122223333.dkr.ecr.eu-west-1.amazonaws.com/other@sha256:0"),
+)
+def what_starts_a_task_may_fetch_its_image_and_secrets_and_write_its_log(
+    graph: Graph,
+) -> Iterator[str]:
+    """docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html"""
+    always = json.dumps(None)
+    key = f"arn:aws:kms:{graph.region}:{ACCOUNT_ID}:key/{graph.stack}-retainwise"
+    via = f"secretsmanager.{graph.region}.amazonaws.com"
+    for service, container in graph.containers().items():
+        log = container["logConfiguration"]["options"]["awslogs-group"]
+        image = container["image"].partition("/")[2].partition("@")[0]
+        needed = {("ecr:GetAuthorizationToken", "*", always)}
+        needed |= {
+            (f"ecr:{action}", f"arn:aws:ecr:{graph.region}:{ACCOUNT_ID}:repository/{image}", always)
+            for action in (
+                "BatchCheckLayerAvailability",
+                "BatchGetImage",
+                "GetDownloadUrlForLayer",
+            )
+        }
+        streams = f"arn:aws:logs:{graph.region}:{ACCOUNT_ID}:log-group:{log}:log-stream:*"
+        needed |= {(f"logs:{one}", streams, always) for one in ("CreateLogStream", "PutLogEvents")}
+        for secret in container.get("secrets", ()):
+            needed |= {
+                ("secretsmanager:GetSecretValue", secret["valueFrom"], always),
+                ("kms:Decrypt", key, json.dumps({"StringEquals": {"kms:ViaService": via}})),
+            }
+        role = f"{graph.stack}-retainwise-{service}-execution"
+        for more in _granted(graph, role) ^ needed:
+            yield f"{role}: {more}"
+
+
+@question(
+    _more("-web-task", "s3:PutObjectAcl"),
+    _more("-worker-task", "sqs:PurgeQueue", on="arn:aws:sqs:eu-west-1:111122223333:prod-other"),
+    in_policy("VpcEndpoint", lambda one: one["Action"].append("dynamodb:DeleteTable"), "-dynamodb"),
+)
+def what_the_tasks_may_and_what_the_network_lets_them_ask_are_the_same(
+    graph: Graph,
+) -> Iterator[str]:
+    """Of each right one of the two would be of no use, or too much.
+
+    That a role has no right too many of those that both have, the calls of its service show:
+    tests/localcloud/test_permissions.py.
+    """
+    roles = {
+        action
+        for name in graph.all_of("RolePolicy")
+        if name.endswith(("-task", "-execution"))
+        for action, _, _ in _granted(graph, name)
+    }
+    endpoints = {
+        action
+        for endpoint in graph.all_of("VpcEndpoint").values()
+        for statement in json.loads(endpoint.inputs["policy"])["Statement"]
+        for action in statement["Action"]
+    }
+    yield from sorted(roles - endpoints - ASKED_ELSEWHERE.keys())
+    if graph.all_of("LoadBalancer"):  # on one machine there is no secret to ask for
+        yield from sorted(endpoints - roles)
