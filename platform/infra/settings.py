@@ -72,6 +72,15 @@ class NetworkSettings(Section):
             raise ValueError("the prefix must be from /16 to /23")
         return cidr
 
+    @field_validator("zones", "public_zones")
+    @classmethod
+    def _names_none_twice(cls, zones: tuple[Zone, ...]) -> tuple[Zone, ...]:
+        # Two zones are there so that one may fail: a zone named twice would be one, silently.
+        twice = sorted({zone for zone in zones if zones.count(zone) > 1})
+        if twice:
+            raise ValueError(f"each zone once; named twice: {', '.join(twice)}")
+        return zones
+
 
 class DataSettings(Section):
     """`retainwise:data`: how what is kept is guarded."""

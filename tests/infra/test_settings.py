@@ -19,6 +19,12 @@ from localcloud.program import run_program, stack_config
         ("network", {"cidr": "10.0.0.0/8"}, "the prefix must be from /16 to /23"),
         ("network", {"zones": []}, "retainwise:network.zones = []: Tuple should have at least 1"),
         ("network", {"public_zones": ["a"]}, "retainwise:network.public_zones = ['a']: Tuple"),
+        ("network", {"zones": ["a", "b", "a"]}, "each zone once; named twice: a"),
+        (
+            "network",
+            {"public_zones": ["a", "a"]},
+            "retainwise:network.public_zones = ['a', 'a']: each zone once; named twice: a",
+        ),
         ("data", {"recovery_region": "Frankfurt"}, "retainwise:data.recovery_region = Frankfurt"),
         ("data", {"recovery_region": "eu-west-1"}, "must be another region than aws:region"),
         ("web", {"image_digest": "latest"}, "retainwise:services.web.image_digest = latest"),
