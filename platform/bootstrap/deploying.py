@@ -68,8 +68,9 @@ _OTHER_ROLE_CHANGES = (
     "iam:UpdateAssumeRolePolicy",
     "iam:UpdateRole",
 )
-# The services that the stack hands its roles to.
-_ROLES_GO_TO = ("backup.amazonaws.com", "ecs-tasks.amazonaws.com", "s3.amazonaws.com")
+# The services that the stack hands its roles to, and the one that copies to a recovery region.
+_ROLES_GO_TO = ("backup.amazonaws.com", "ecs-tasks.amazonaws.com")
+_COPIES = "s3.amazonaws.com"
 # Roles that AWS makes for its own services the first time that one is used.
 _SERVICE_LINKED_ROLES = {
     "backup.amazonaws.com": "AWSServiceRoleForBackup",
@@ -439,6 +440,7 @@ def _keys(scope: Scope) -> list[Statement]:
 def _roles(scope: Scope) -> list[Statement]:
     account = scope.account
     roles = account.global_arn("iam", f"role/{scope.name}-*")
+    takers = [*_ROLES_GO_TO, *([_COPIES] if scope.recovery_region else [])]
     linked = [
         allow(
             "iam:CreateServiceLinkedRole",
@@ -459,7 +461,7 @@ def _roles(scope: Scope) -> list[Statement]:
         allow(
             "iam:PassRole",
             on=roles,
-            when={"StringEquals": {"iam:PassedToService": [*_ROLES_GO_TO]}},
+            when={"StringEquals": {"iam:PassedToService": takers}},
         ),
         *linked,
     ]

@@ -18,6 +18,10 @@ KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT_ID}:key/mrk-1"
 KEY_COPY = f"arn:aws:kms:eu-central-1:{ACCOUNT_ID}:key/mrk-1"
 KEY_TO_ALL = json.dumps({"Statement": [{"Principal": "*", "Action": ["kms:*"]}]})
 STATEFUL = ("Bucket", "Key", "ReplicaKey", "Repository", "Table")
+LONGEST_WINDOW_DAYS = 30  # docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+# GitHub's action asks for an hour if nothing else is said: github.com/aws-actions/
+# configure-aws-credentials. What is stolen from a run is of use to the end of its session.
+SHORTEST_SESSION_S, LONGEST_SESSION_S = 60 * 60, 2 * 60 * 60
 NAMED_BY = ("bucket", "roleName", "role", "repository", "name")
 
 
@@ -146,6 +150,27 @@ def keys_that_are_never_rotated(graph):
     return {name for name, one in graph.of("Key").items() if not one.inputs["enableKeyRotation"]}
 
 
+def keys_that_go_sooner_than_aws_can_wait(graph):
+    return {
+        name
+        for kind in ("Key", "ReplicaKey")
+        for name, one in graph.of(kind).items()
+        if one.inputs["deletionWindowInDays"] != LONGEST_WINDOW_DAYS
+    }
+
+
+def keys_that_can_never_be_copied(graph):
+    return {name for name, one in graph.of("Key").items() if not one.inputs["multiRegion"]}
+
+
+def copies_that_open_nothing(graph):
+    return {
+        name
+        for name, one in graph.of("ReplicaKey").items()
+        if one.inputs["primaryKeyArn"] != KEY or one.inputs["region"] != "eu-central-1"
+    }
+
+
 def keys_that_allow_anything(graph):
     documents = {
         name: json.loads(one.inputs["policy"])
@@ -205,6 +230,36 @@ def repositories_that_only_grow(graph):
     return {name for name in graph.of("Repository") if counts(name) != kept}
 
 
+def sessions_of_another_length_than_a_deploy_needs(graph):
+    return {
+        name
+        for name, one in graph.of("Role").items()
+        if "sts:AssumeRoleWithWebIdentity" in one.inputs["assumeRolePolicy"]
+        and not SHORTEST_SESSION_S <= one.inputs.get("maxSessionDuration", 0) <= LONGEST_SESSION_S
+    }
+
+
+def providers_that_vouch_to_others_than_sts(graph):
+    return {
+        name
+        for name, one in graph.of("OpenIdConnectProvider").items()
+        if one.inputs["clientIdLists"] != ["sts.amazonaws.com"]
+        or one.inputs["url"] != "https://token.actions.githubusercontent.com"
+    }
+
+
+def regions_where_no_plan_backs_a_table_up(graph):
+    # Without the second there is no copy into another region:
+    # docs.aws.amazon.com/aws-backup/latest/devguide/advanced-ddb-backup.html
+    consents = ("resourceTypeOptInPreference", "resourceTypeManagementPreference")
+    settings = graph.of("RegionSettings") or {"none": None}
+    return {
+        name
+        for name, one in settings.items()
+        if one is None or not all(one.inputs.get(key, {}).get("DynamoDB") for key in consents)
+    }
+
+
 def without_tags(graph):
     tags = {"project": "retainwise", "environment": "prod", "managed-by": "pulumi"}
     return {
@@ -237,12 +292,26 @@ QUESTIONS = [
     (buckets_whose_versions_can_be_deleted, "Bucket", {"objectLockEnabled": False}),
     (buckets_whose_versions_can_be_deleted, "BucketObjectLockConfiguration", None),
     (keys_that_are_never_rotated, "Key", {"enableKeyRotation": False}),
+    (keys_that_go_sooner_than_aws_can_wait, "Key", {"deletionWindowInDays": 7}),
+    (keys_that_go_sooner_than_aws_can_wait, "ReplicaKey", {"deletionWindowInDays": 7}),
+    (keys_that_can_never_be_copied, "Key", {"multiRegion": False}),
+    (copies_that_open_nothing, "ReplicaKey", {"primaryKeyArn": KEY.replace("mrk-1", "mrk-2")}),
     (keys_that_allow_anything, "Key", {"policy": KEY_TO_ALL}),
     (tables_that_cannot_be_had_back, "Table", {"pointInTimeRecovery": None}),
     (images_that_can_change_under_their_tag, "Repository", {"imageTagMutability": "MUTABLE"}),
     (images_nobody_looks_into, "Repository", {"imageScanningConfiguration": None}),
     (images_readable_without_our_key, "Repository", {"encryptionConfigurations": []}),
     (repositories_that_only_grow, "LifecyclePolicy", None),
+    (sessions_of_another_length_than_a_deploy_needs, "Role", {"maxSessionDuration": 12 * 60 * 60}),
+    (sessions_of_another_length_than_a_deploy_needs, "Role", {"maxSessionDuration": 15 * 60}),
+    (providers_that_vouch_to_others_than_sts, "OpenIdConnectProvider", {"clientIdLists": ["x"]}),
+    (providers_that_vouch_to_others_than_sts, "OpenIdConnectProvider", {"url": "https://x"}),
+    (regions_where_no_plan_backs_a_table_up, "RegionSettings", {"resourceTypeOptInPreference": {}}),
+    (
+        regions_where_no_plan_backs_a_table_up,
+        "RegionSettings",
+        {"resourceTypeManagementPreference": {"DynamoDB": False}},
+    ),
     (without_tags, "Role", {"tags": {"project": "retainwise"}}),
 ]
 

@@ -439,6 +439,28 @@ def test_a_deploy_hands_roles_to_the_stack_s_services_only(deploy):
     assert not allowed(policies, "iam:PassRole", TASK_ROLE)
 
 
+def decrypts(policies, via=None):
+    """Whether the stack's key opens something, asked for through a service or by itself."""
+    through = {"kms:ViaService": f"{via}.eu-west-1.amazonaws.com"} if via else {}
+    return allowed(policies.values(), "kms:Decrypt", OTHER_KEY, TAGGED | through)
+
+
+def test_a_deploy_uses_the_stack_s_key_only_through_what_it_makes_with_it(deploy):
+    for service in ("backup", "dynamodb", "secretsmanager"):
+        assert decrypts(deploy, service)
+    # By these it could read what customers gave us, and by itself whatever it is shown.
+    for service in ("s3", "sqs", "logs", None):
+        assert not decrypts(deploy, service)
+    assert decrypts(with_statement(deploy, ["kms:Decrypt"], OTHER_KEY))
+    uses = [
+        one
+        for one in statements(deploy)
+        if one["Effect"] == "Allow" and "kms:Decrypt" in one["Action"]
+    ]
+    loose = [one for one in uses if "kms:ViaService" not in json.dumps(one.get("Condition"))]
+    assert [one["Resource"] for one in loose] == [[STATE_KEY]]
+
+
 def test_a_deploy_uses_the_state_the_lease_and_the_images_and_cannot_change_them(deploy):
     policies = deploy.values()
     lock = f"{STATE}/.pulumi/locks/organization/retainwise/prod/1.json"
