@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 
 import pulumi
-import pulumi_aws as aws
 
 from bootstrap.settings import StateSettings
 from infra.identity import Account
-from infra.keys import KEY_ADMINISTRATION, KEY_USE
+from infra.keys import CopiedKey, account_decides
 from infra.replication import replicate
 from infra.storage import PrivateBucket
 
-_DELETION_WINDOW_DAYS = 30  # the longest: with the key, all state and all secrets are gone
 
+class StateKey(CopiedKey):
+    """The key of the state.
 
-class StateKey(pulumi.ComponentResource):
-    """The key, and its copy in the recovery region where there is one.
-
-    The copy opens what the key has closed: secrets can be read when the region is away.
+    Its copy opens what it has closed: secrets can be read when the region is away. The copy has the
+    same alias: there, the same secrets provider works with the region changed.
     """
 
     def __init__(
@@ -34,47 +32,19 @@ class StateKey(pulumi.ComponentResource):
         account: Account,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("retainwise:bootstrap:StateKey", name, None, opts)
-        stateful = pulumi.ResourceOptions(parent=self, protect=settings.protect)
-        key = aws.kms.Key(
+        super().__init__(
+            "retainwise:bootstrap:StateKey",
             name,
-            description=f"{name}: Pulumi's state and secrets, the deploy lease, the images",
-            enable_key_rotation=True,
-            multi_region=True,  # cannot be changed later, and a replica needs it
-            deletion_window_in_days=_DELETION_WINDOW_DAYS,
-            policy=_key_policy(account),
-            opts=stateful,
+            of="Pulumi's state and secrets, the deploy lease, the images",
+            copy_of="the copies in the recovery region",
+            policy=_key_policy,
+            account=account,
+            recovery_region=settings.recovery_region,
+            protect=settings.protect,
+            is_copy_named=True,
+            opts=opts,
         )
-        self.arn, self.arns = key.arn, [key.arn]
-        self._alias(name, key.key_id, None, key)
         self.secrets_provider = f"awskms:///alias/{name}?region={account.region}"
-        self.replica_arn: pulumi.Output[str] | None = None
-        if settings.recovery_region is not None:
-            replica = aws.kms.ReplicaKey(
-                f"{name}-recovery",
-                description=f"{name}: the copies in the recovery region",
-                primary_key_arn=key.arn,
-                region=settings.recovery_region,
-                deletion_window_in_days=_DELETION_WINDOW_DAYS,
-                policy=_key_policy(account),
-                opts=stateful,
-            )
-            self.replica_arn = replica.arn
-            self.arns.append(replica.arn)
-            # The same alias: there, the same secrets provider works with the region changed.
-            self._alias(name, replica.key_id, settings.recovery_region, replica)
-        self.register_outputs({"arn": self.arn})
-
-    def _alias(
-        self, name: str, key_id: pulumi.Output[str], region: str | None, parent: pulumi.Resource
-    ) -> None:
-        aws.kms.Alias(
-            name if region is None else f"{name}-recovery",
-            name=f"alias/{name}",
-            target_key_id=key_id,
-            region=region,
-            opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
-        )
 
 
 class State(pulumi.ComponentResource):
@@ -126,15 +96,4 @@ def _bucket(
 
 
 def _key_policy(account: Account) -> str:
-    """Leave it to the account's own policies who may use the key.
-
-    In a key's policy the resource is always `*`, which is this key.
-    """
-    statement = {
-        "Sid": "Account",
-        "Effect": "Allow",
-        "Principal": {"AWS": account.global_arn("iam", "root")},
-        "Action": sorted((*KEY_ADMINISTRATION, *KEY_USE)),
-        "Resource": "*",
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return json.dumps({"Version": "2012-10-17", "Statement": [account_decides(account)]})
