@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from operations.graph import Graph, kind_of
 from questions.asking import changed, in_container, question, setting
@@ -132,6 +133,40 @@ def a_release_takes_no_task_away_before_its_own_run_and_keeps_the_one_before(
             yield f"{name}: there is nothing to roll back to"
 
 
+@question(
+    changed("Service", lambda inputs: inputs.update(desiredCount=1), "-web"),
+    changed(
+        "Service",
+        lambda inputs: inputs["capacityProviderStrategies"][0].update(
+            capacityProvider="FARGATE_SPOT"
+        ),
+        "-web",
+    ),
+    changed(
+        "Service",
+        lambda inputs: inputs["networkConfiguration"].update(
+            subnets=inputs["networkConfiguration"]["subnets"][:1]
+        ),
+        "-web",
+    ),
+)
+def in_production_people_are_served_while_a_zone_is_away(graph: Graph) -> Iterator[str]:
+    if graph.stack != "prod":
+        return
+    for name, service in graph.all_of("Service").items():
+        if not service.inputs.get("loadBalancers"):
+            continue
+        if min(service.inputs["desiredCount"], _zones(service.inputs)) < 2:
+            yield f"{name}: in one place"
+        for capacity in service.inputs["capacityProviderStrategies"]:
+            if capacity["capacityProvider"] != "FARGATE":
+                yield f"{name}: on {capacity['capacityProvider']}, which AWS takes back at any time"
+
+
+def _zones(service: Mapping[str, Any]) -> int:
+    return len(set(service["networkConfiguration"]["subnets"]))
+
+
 @question(setting("Service", enableExecuteCommand=True))
 def nobody_opens_a_shell_in_a_task(graph: Graph) -> Iterator[str]:
     """It would read customers' files under the task's role, and no log would say which."""
@@ -144,6 +179,7 @@ def nobody_opens_a_shell_in_a_task(graph: Graph) -> Iterator[str]:
     in_container("-worker", healthCheck=None),
     in_container("-worker", healthCheck={"command": ["CMD", "true"]}),
     changed("Service", lambda inputs: inputs.pop("loadBalancers"), "-web"),
+    changed("TargetGroup", lambda inputs: inputs["healthCheck"].update(path="/readyz")),
 )
 def a_task_that_can_do_nothing_is_replaced(graph: Graph) -> Iterator[str]:
     """Who answers requests is asked by the load balancer; a worker shows a file while it can."""
@@ -156,3 +192,7 @@ def a_task_that_can_do_nothing_is_replaced(graph: Graph) -> Iterator[str]:
         ready = ["CMD", "test", "-f", f"/tmp/{READY_FILE}"]
         if receives and container.get("healthCheck", {}).get("command") != ready:
             yield f"{service}: nobody asks whether it receives"
+    for name, target in graph.all_of("TargetGroup").items():
+        path = target.inputs["healthCheck"]["path"]
+        if path != "/healthz":  # /readyz fails for all tasks at once, with what they all need
+            yield f"{name}: replaced for {path}"

@@ -73,7 +73,11 @@ def every_bucket_is_closed_versioned_encrypted_and_tidied(graph: Graph) -> Itera
                 yield f"{name}: {kind}"
 
 
-@question(setting("Queue", kmsMasterKeyId=None))
+def _without_key(inputs: dict[str, Any]) -> None:
+    inputs["templateBody"] = inputs["templateBody"].replace("KmsKeyId", "Tags")
+
+
+@question(setting("Queue", kmsMasterKeyId=None), changed("Stack", _without_key))
 def what_is_kept_is_encrypted_with_the_stacks_key(graph: Graph) -> Iterator[str]:
     places = {
         "Queue": "kmsMasterKeyId",
@@ -87,6 +91,10 @@ def what_is_kept_is_encrypted_with_the_stacks_key(graph: Graph) -> Iterator[str]
         for name, one in graph.all_of(kind).items():
             if ":key/" not in json.dumps(one.inputs.get(key)):
                 yield f"{kind} {name}"
+    for name, one in graph.all_of("Stack").items():
+        for secret in json.loads(one.inputs["templateBody"])["Resources"].values():
+            if secret["Properties"].get("KmsKeyId") != {"Ref": "KeyArn"}:
+                yield f"Stack {name}: its secret"
     for name, one in graph.all_of("BucketServerSideEncryptionConfiguration").items():
         # What the load balancer writes, no key of ours can encrypt.
         if ":key/" not in json.dumps(one.inputs["rules"]) and "-access-logs-" not in name:

@@ -19,6 +19,19 @@ def people_come_in_by_tls_1_3_and_nothing_else(graph: Graph) -> Iterator[str]:
             yield f"{name}: port {listener.inputs['port']}"
 
 
+@question(
+    setting("LoadBalancer", dropInvalidHeaderFields=False),
+    setting("LoadBalancer", desyncMitigationMode="monitor"),
+)
+def what_is_no_proper_http_is_refused(graph: Graph) -> Iterator[str]:
+    """It may mean one thing to the load balancer and another to the app."""
+    for name, balancer in graph.all_of("LoadBalancer").items():
+        if not balancer.inputs["dropInvalidHeaderFields"]:
+            yield f"{name}: passes improper headers on"
+        if balancer.inputs["desyncMitigationMode"] != "strictest":
+            yield f"{name}: passes ambiguous requests on"
+
+
 @question(changed("Listener", lambda inputs: inputs["defaultActions"].pop(0)))
 def nobody_is_forwarded_before_signing_in_but_api_tokens(graph: Graph) -> Iterator[str]:
     entrances = [

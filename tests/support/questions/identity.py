@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.identity import WITHOUT_RESOURCE
-from operations.graph import ACCOUNT_ID, Graph
+from operations.graph import ACCOUNT_ID, Graph, kind_of, outputs_of
 from questions.asking import Break, changed, in_container, in_policy, question, setting, without
 
+NOTHING = '{"Statement": []}'
 ASKED_ELSEWHERE = {
     "ecs:UpdateTaskProtection": "ECS's agent asks, at an address in the task",
 }
@@ -214,9 +215,38 @@ def what_the_tasks_may_and_what_the_network_lets_them_ask_are_the_same(
     endpoints = {
         action
         for endpoint in graph.all_of("VpcEndpoint").values()
-        for statement in json.loads(endpoint.inputs["policy"])["Statement"]
+        for statement in json.loads(endpoint.inputs.get("policy", NOTHING))["Statement"]
         for action in statement["Action"]
     }
     yield from sorted(roles - endpoints - ASKED_ELSEWHERE.keys())
     if graph.all_of("LoadBalancer"):  # on one machine there is no secret to ask for
         yield from sorted(endpoints - roles)
+
+
+@question(
+    _more("-worker-task", "sqs:SendMessage", on="arn:aws:sqs:eu-west-1:111122223333:*"),
+    _more("-web-task", "s3:GetObject", on="arn:aws:s3:::prod-retainwise-*/*"),
+    _more("-web-task", "dynamodb:Query", on="arn:aws:dynamodb:eu-west-1:111122223333:table/*"),
+    _more("-backup", "dynamodb:CreateBackup", on="arn:aws:dynamodb:*:111122223333:table/any"),
+    _more("-web-execution", "ecr:BatchGetImage", on="arn:aws:ecr:eu-west-1:111122223333:*"),
+)
+def a_role_may_touch_what_is_declared_and_what_is_inside_of_it(graph: Graph) -> Iterator[str]:
+    arns = [
+        outputs_of(one, graph.region)["arn"]
+        for one in graph.resources
+        if kind_of(one) in {"Bucket", "Key", "LogGroup", "Queue", "ReplicaKey", "Table", "Vault"}
+    ]
+    here, stack = f"{graph.region}:{ACCOUNT_ID}", f"{graph.stack}-retainwise"
+    by_name = (  # what the bootstrap, ECS and CloudFormation make
+        f"arn:aws:ecr:{here}:repository/{stack}-",
+        f"arn:aws:ecs:{here}:task/{stack}/",
+        f"arn:aws:secretsmanager:{here}:secret:{stack}-",
+    )
+    for name in graph.all_of("RolePolicy"):
+        for action, resource, _ in _granted(graph, name):
+            declared = any(
+                resource == arn or resource.startswith((f"{arn}/", f"{arn}:")) for arn in arns
+            )
+            is_inside = declared or resource.startswith(by_name)
+            if not is_inside and action not in WITHOUT_RESOURCE:
+                yield f"{name}: {action} on {resource}"

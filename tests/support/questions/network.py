@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from operations.graph import Graph
-from questions.asking import changed, in_policy, question, setting
+from questions.asking import changed, in_policy, question, setting, without
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
@@ -72,7 +72,12 @@ def tasks_are_in_private_subnets(graph: Graph) -> Iterator[str]:
                 yield f"{name} is in {subnet}"
 
 
-@question(setting("SecurityGroupIngressRule", cidrIpv4="10.0.0.0/8"))
+@question(
+    setting("SecurityGroupIngressRule", cidrIpv4="10.0.0.0/8"),
+    setting("SecurityGroupIngressRule", toPort=65535),
+    setting("SecurityGroupIngressRule", ipProtocol="-1"),
+    setting("SecurityGroupEgressRule", ipProtocol="-1"),
+)
 def who_may_connect_is_said_by_group_but_at_the_load_balancer(graph: Graph) -> Iterator[str]:
     for kind in ("SecurityGroupIngressRule", "SecurityGroupEgressRule"):
         for name, rule in graph.all_of(kind).items():
@@ -82,6 +87,8 @@ def who_may_connect_is_said_by_group_but_at_the_load_balancer(graph: Graph) -> I
                 yield f"{name}: {address}"
             if rule.inputs["fromPort"] != rule.inputs["toPort"]:
                 yield f"{name}: many ports"
+            if rule.inputs["ipProtocol"] != "tcp":  # of all protocols it is all ports
+                yield f"{name}: {rule.inputs['ipProtocol']}"
 
 
 @question(setting("SecurityGroup", description="the tasks' own"))
@@ -92,11 +99,17 @@ def ec2_takes_what_groups_and_rules_are_described_with(graph: Graph) -> Iterator
             yield f"{name}: {one.inputs['description']}"
 
 
-@question(setting("SecurityGroup", ingress=[{"cidrBlocks": ["0.0.0.0/0"]}]))
+@question(
+    setting("SecurityGroup", ingress=[{"cidrBlocks": ["0.0.0.0/0"]}]),
+    without("DefaultSecurityGroup"),
+)
 def groups_hold_no_rules_of_their_own(graph: Graph) -> Iterator[str]:
     for name, group in graph.all_of("SecurityGroup", "DefaultSecurityGroup").items():
         if group.inputs.get("ingress") or group.inputs.get("egress"):
             yield name
+    # As AWS makes it, a VPC's own group lets its members reach each other and everything else.
+    if len(graph.all_of("DefaultSecurityGroup")) != len(graph.all_of("Vpc")):
+        yield "the default group is as AWS makes it"
 
 
 @question(changed("VpcEndpoint", lambda inputs: inputs.pop("privateDnsEnabled"), "-sqs"))

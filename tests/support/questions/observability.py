@@ -291,11 +291,13 @@ def _logged(event: str, code: str) -> list[str]:
     return re.findall(rf'\blog\.\w+\(\s*"{event}"[^)]*\)', code)
 
 
-@question(without("EventTarget"))
+@question(without("EventTarget"), without("TopicSubscription"))
 def every_event_reaches_somebody(graph: Graph) -> Iterator[str]:
     for name in graph.all_of("EventRule"):
         if name not in graph.all_of("EventTarget"):
             yield f"{name} tells nobody"
+    if graph.stack == "prod" and not graph.all_of("TopicSubscription"):
+        yield "nobody is there to be told"
     for name, policy in graph.all_of("TopicPolicy").items():
         for service in ("budgets", "cloudwatch", "events"):
             if f'"{service}.amazonaws.com"' not in policy.inputs["policy"]:

@@ -38,7 +38,7 @@ def _copying(**changes: object) -> Break:
     _copying(status="Disabled"),
     _copying(filter={"prefix": "results/"}),
     _copying(deleteMarkerReplication={"status": "Disabled"}),
-    _copying(sourceSelectionCriteria=None),
+    _copying(sourceSelectionCriteria={}),
     changed(
         "BucketReplicationConfig",
         lambda inputs: inputs["rules"][0]["destination"].update(
@@ -75,7 +75,7 @@ def all_of_each_file_s_bucket_is_copied_with_the_key_of_where_it_goes(
             yield f"{name}: not all"
         if rule["deleteMarkerReplication"] != on:
             yield f"{name}: what was erased stays in the copy"
-        if rule["sourceSelectionCriteria"] != {"sseKmsEncryptedObjects": on}:
+        if rule.get("sourceSelectionCriteria") != {"sseKmsEncryptedObjects": on}:
             yield f"{name}: nothing that is encrypted"
         destination = rule["destination"]
         copy = destination["bucket"].removeprefix("arn:aws:s3:::")
