@@ -49,7 +49,15 @@ cluster = Cluster(name)
 place = Place(name, account, network, endpoints, cluster, key, boundary, settings.operations)
 edge = secret = None
 if settings.edge is not None:
-    edge = Edge(name, settings.edge, settings.data, account=account, network=network, port=PORT)
+    edge = Edge(
+        name,
+        settings.edge,
+        settings.data,
+        account=account,
+        network=network,
+        port=PORT,
+        log_days=settings.operations.log_days,
+    )
     secret = SessionSecret(name, key.arn, protect=settings.data.protect)
     Trails(
         name,

@@ -117,6 +117,7 @@ def _within(scope: Scope) -> list[Statement]:
             "backup:DescribeBackupVault",
             on=scope.named("backup", "backup-vault:", everywhere=True),
         ),
+        allow("backup:TagResource", on=scope.any("backup", "recovery-point:", everywhere=True)),
         allow("ecs:GetTaskProtection", "ecs:UpdateTaskProtection", on=scope.named("ecs", "task/")),
     ]
 

@@ -17,6 +17,9 @@ from infra.identity import Account, Statement, allow
 
 PROJECT = "retainwise"
 
+IMAGES = ("web", "worker")
+"""The services that have an image of their own, and so a repository."""
+
 _REASONS = {
     "the service's describing calls take no resource at all": (
         "application-autoscaling:DescribeScalableTargets",
@@ -141,7 +144,7 @@ class Scope:
     @property
     def images(self) -> list[str]:
         """Names of the image repositories."""
-        return [f"{self.name}-{service}" for service in ("web", "worker")]
+        return [f"{self.name}-{service}" for service in IMAGES]
 
     @property
     def own_roles(self) -> list[str]:

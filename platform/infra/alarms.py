@@ -99,7 +99,7 @@ class Alarms(pulumi.ComponentResource):
         self.take_back_web: Sequence[pulumi.Output[str]] = []
         if watched.edge is not None:
             self.take_back_web = [self._of_pages(watched.edge).name]
-        self._of_deploys(watched)
+        self._of_deploys(watched.cluster)
         self._of_backups()
         if watched.copied:
             self._of_copies(watched.copied)
@@ -201,10 +201,10 @@ class Alarms(pulumi.ComponentResource):
             minutes=3,
         )
 
-    def _of_deploys(self, watched: Watched) -> None:
+    def _of_deploys(self, cluster: str) -> None:
         """Tell of a release that ECS took back: Pulumi itself reports it as a success."""
         # Of whatever service is in the cluster, those to come among them.
-        services = self._account.arn("ecs", f"service/{watched.cluster}/")
+        services = self._account.arn("ecs", f"service/{cluster}/")
         self._event(
             "deploy-rolled-back",
             "A release was taken back.",

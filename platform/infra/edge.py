@@ -21,7 +21,6 @@ from infra.storage import PrivateBucket
 from infra.trails import may_write
 
 _ONLY_TLS_1_3 = "ELBSecurityPolicy-TLS13-1-3-2021-06"
-_LOG_DAYS = 90
 # A page that waits says so every 10 s; an upload is never silent for so long.
 _IDLE_S = 60
 _HEALTHY = {
@@ -65,6 +64,7 @@ class Edge(pulumi.ComponentResource):
         account: Account,
         network: Network,
         port: int,
+        log_days: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("retainwise:infra:Edge", name, None, opts)
@@ -79,7 +79,7 @@ class Edge(pulumi.ComponentResource):
             protect=data.protect,
             opts=self._inside,
         )
-        logs = self.logs = self._log_bucket(account)
+        logs = self.logs = self._log_bucket(account, log_days)
         self.load_balancer = aws.lb.LoadBalancer(
             name,
             name=name,
@@ -151,14 +151,14 @@ class Edge(pulumi.ComponentResource):
         )
         return group
 
-    def _log_bucket(self, account: Account) -> PrivateBucket:
+    def _log_bucket(self, account: Account, log_days: int) -> PrivateBucket:
         name = f"{self._name}-access-logs-{account.id}"
         return PrivateBucket(
             name,
             protect=False,  # a copy of what has been; it goes by itself
             key_arn=None,  # the load balancer writes with S3's own key and no other
             old_version_days=1,
-            expire_days=_LOG_DAYS,
+            expire_days=log_days,
             also_allow=[
                 {
                     "Sid": "LoadBalancerWrites",

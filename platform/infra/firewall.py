@@ -20,7 +20,11 @@ _COUNTED = {
         "GenericLFI_BODY",
         "GenericRFI_BODY",
     ),
-    "AWSManagedRulesKnownBadInputsRuleSet": ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY"),
+    "AWSManagedRulesKnownBadInputsRuleSet": (
+        "JavaDeserializationRCE_BODY",
+        "Log4JRCE_BODY",
+        "ReactJSRCE_BODY",
+    ),
     "AWSManagedRulesAmazonIpReputationList": (),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from infra.settings import NetworkSettings
+from infra.settings import ZONES, NetworkSettings
 
 HTTPS = 443
 ANYWHERE = "0.0.0.0/0"
@@ -46,12 +46,13 @@ class Network(pulumi.ComponentResource):
         aws.ec2.DefaultSecurityGroup(
             name, vpc_id=self.vpc.id, ingress=[], egress=[], opts=self._inside
         )
-        # A sixteenth each, private ones from below and public ones from above: adding a zone moves
-        # none that is there.
+        # A sixteenth each by the zone's letter, private ones from below and public ones from above:
+        # adding a zone moves none that is there.
         blocks = [str(block) for block in settings.cidr.subnets(prefixlen_diff=4)]
+        block_of = dict(zip(ZONES, blocks, strict=False))
+        public_block_of = dict(zip(ZONES, reversed(blocks), strict=False))
         self.subnets = {
-            zone: self._subnet("private", zone, block)
-            for zone, block in zip(settings.zones, blocks, strict=False)
+            zone: self._subnet("private", zone, block_of[zone]) for zone in settings.zones
         }
         # One table for all of them, with no route in it but those to inside and to gateways.
         self.private_routes = self._routes("private", self.subnets)
@@ -60,8 +61,8 @@ class Network(pulumi.ComponentResource):
         """The way out of the public subnets: without it AWS makes no load balancer there."""
         if is_public:
             self.public_subnets = {
-                zone: self._subnet("public", zone, block)
-                for zone, block in zip(settings.public_zones, reversed(blocks), strict=False)
+                zone: self._subnet("public", zone, public_block_of[zone])
+                for zone in settings.public_zones
             }
             gateway = aws.ec2.InternetGateway(
                 name, vpc_id=self.vpc.id, tags={"Name": name}, opts=self._inside

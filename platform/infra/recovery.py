@@ -136,9 +136,16 @@ class Recovery(pulumi.ComponentResource):
             allow("dynamodb:DeleteBackup", "dynamodb:DescribeBackup", on=backups),
             allow("backup:CopyFromBackupVault", "backup:DescribeBackupVault", on=vaults),
             allow("backup:CopyIntoBackupVault", on=self._copies_go_to() or [vaults]),
+            # What is kept carries the table's tags.
+            allow("backup:TagResource", on=self._kept_in()),
             allow("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", on=keys),
             allow("kms:CreateGrant", on=keys, when={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
         ]
+
+    def _kept_in(self) -> list[str]:
+        regions = [self._account.region, self._settings.recovery_region]
+        accounts = [Account(self._account.id, region) for region in regions if region is not None]
+        return [account.arn("backup", "recovery-point:*") for account in accounts]
 
     def _copies_go_to(self) -> list[str]:
         region = self._settings.recovery_region

@@ -157,6 +157,8 @@ class Service(pulumi.ComponentResource):
             cluster=place.cluster.arn,
             task_definition=self.task_definition.arn,
             desired_count=settings.tasks,
+            # Without it, a change of the capacity below replaces the service.
+            force_new_deployment=True,
             capacity_provider_strategies=[
                 aws.ecs.ServiceCapacityProviderStrategyArgs(
                     capacity_provider="FARGATE_SPOT" if settings.spot else "FARGATE", weight=1

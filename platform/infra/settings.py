@@ -6,8 +6,9 @@ allowed. Strict values are the defaults; to loosen one is a visible line in `Pul
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
-from typing import Annotated, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 
 import pulumi
 from pydantic import (
@@ -33,9 +34,11 @@ _MEMORY_MIB = {
     2048: range(4096, 16384 + 1, 1024),
     4096: range(8192, 30720 + 1, 1024),
 }
+_LIKE_ANOTHER_TYPE = re.compile(r"[-+]?[\d.]+|true|false|null|")
 
 S = TypeVar("S", bound=BaseModel)
-Zone = Annotated[str, StringConstraints(pattern="^[a-f]$")]
+ZONES = "abcdef"
+Zone = Annotated[str, StringConstraints(pattern=f"^[{ZONES[0]}-{ZONES[-1]}]$")]
 Region = Annotated[str, StringConstraints(pattern="^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 
 
@@ -132,6 +135,15 @@ class PredictionsSettings(Section):
     max_upload_bytes: int = Field(
         500 * 1024 * 1024, ge=1024, le=5 * 1024**3, description="The largest customer file."
     )
+
+    @model_validator(mode="after")
+    def _attempts_end_before_receives(self) -> Self:
+        if self.max_receives < 2 * self.max_attempts:
+            raise ValueError(
+                f"max_receives must be at least {2 * self.max_attempts}, twice max_attempts: each "
+                "attempt is a receive, and so is what is handed back"
+            )
+        return self
 
 
 class ServiceSettings(Section):
@@ -231,6 +243,21 @@ class ServicesSettings(Section):
     web: WebSettings
     worker: WorkerSettings
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> ServiceSettings:
+            """Give the block of a service. Raises pulumi.RunError where a stack has none."""
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name.startswith("_"):
+                    raise
+                raise pulumi.RunError(
+                    f"Pulumi.{pulumi.get_stack()}.yaml is not usable:\n"
+                    f"  retainwise:services.{name}: Field required (The program declares a service "
+                    "of this name)"
+                ) from None
+
 
 class EdgeSettings(Section):
     """`retainwise:edge`: where people come in. Without it nobody does."""
@@ -287,6 +314,16 @@ class Settings(Section):
     operations: OperationsSettings
 
     @model_validator(mode="after")
+    def _tasks_are_where_the_load_balancer_is(self) -> Self:
+        apart = set(self.network.zones) - set(self.network.public_zones)
+        if self.edge is not None and apart:
+            raise ValueError(
+                f"retainwise:network.public_zones: must have {', '.join(sorted(apart))} too, of "
+                "network.zones: a load balancer sends nothing to tasks in zones that it is not in"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _people_are_signed_in_by_one(self) -> Self:
         is_demo = self.services.web.identity_provider == "demo"
         if self.environment == PRODUCTION and (is_demo or self.edge is None):
@@ -309,12 +346,16 @@ def read_settings() -> Settings:
     that is missing, unknown or out of its limits.
     """
     settings = read_stack("retainwise", Settings)
-    region = settings.data.recovery_region
-    if region is not None and region == pulumi.Config("aws").get("region"):
-        raise pulumi.RunError(
-            f"Pulumi.{settings.environment}.yaml is not usable:\n"
-            f"  retainwise:data.recovery_region = {region}: must be another region than aws:region"
+    region, recovery_region = pulumi.Config("aws").get("region"), settings.data.recovery_region
+    wrong = None
+    if region is None:
+        wrong = "aws:region: Field required (The region that the stack is in)"
+    elif region == recovery_region:
+        wrong = (
+            f"retainwise:data.recovery_region = {region}: must be another region than aws:region"
         )
+    if wrong is not None:
+        raise pulumi.RunError(f"Pulumi.{settings.environment}.yaml is not usable:\n  {wrong}")
     return settings
 
 
@@ -345,11 +386,19 @@ def _in_words(error: ErrorDetails, project: str, stack: str, kind: type[BaseMode
         key, found = "the stack's name", f" = {stack}"
     else:
         key = ".".join([f"{project}:{section}", *path])
-        found = "" if error["type"] == "missing" else f" = {error['input']}"
+        found = "" if error["type"] == "missing" else f" = {_shown(error['input'])}"
     model, purpose = _place(kind, [section, *path])
     if error["type"] == "extra_forbidden" and model is not None:
         allowed = f"no such key; there are {', '.join(model.model_fields)}"
     return f"{key}{found}: {allowed}" + (f" ({purpose})" if purpose else "")
+
+
+def _shown(value: object) -> str:
+    """Write a value so that 30 and "30" differ. A whole section is not repeated."""
+    if isinstance(value, dict):
+        return "{…}"
+    looks_otherwise = isinstance(value, str) and _LIKE_ANOTHER_TYPE.fullmatch(value)
+    return f'"{value}"' if looks_otherwise else f"{value}"
 
 
 def _place(kind: type[BaseModel], path: list[str]) -> tuple[type[BaseModel] | None, str | None]:

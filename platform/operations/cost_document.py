@@ -64,7 +64,6 @@ def default_of(path: str) -> object:
 
 SETTINGS = (
     Setting("prod", "network.zones", ["a", "b"]),
-    Setting("prod", "network.public_zones", ["a", "b"]),
     Setting("prod", "data.recovery_region", None),
     Setting("prod", "data.backup_days", 7),
     Setting("prod", "services.worker.spot", True),
@@ -73,6 +72,7 @@ SETTINGS = (
     Setting("prod", "services.web.tasks", 4),
     Setting("prod", "services.web.tasks", 12),
     Setting("dev", "network.zones", ["a", "b"]),
+    Setting("dev", "network.public_zones", ["a", "b"]),
     Setting("dev", "services.worker.spot", False),
 )
 

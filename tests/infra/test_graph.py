@@ -56,11 +56,23 @@ def test_production_is_in_three_zones_and_dev_in_one(graphs):
     assert zones("dev") == {"a"}
 
 
-def test_adding_a_zone_moves_no_subnet(declare, graphs):
-    more = declare("prod", {"network": {"zones": ["a", "b", "c", "d"]}})
-    blocks = {name: one.inputs["cidrBlock"] for name, one in more.all_of("Subnet").items()}
-    before = {n: one.inputs["cidrBlock"] for n, one in graphs["prod"].all_of("Subnet").items()}
-    assert before.items() < blocks.items()
+@pytest.mark.parametrize("before", [["a", "b", "c"], ["a", "c"], ["b"]], ids="".join)
+def test_adding_a_zone_moves_no_subnet(declare, before):
+    def blocks(zones):
+        public = sorted({*zones, "a", "f"})
+        graph = declare("prod", {"network": {"zones": zones, "public_zones": public}})
+        return {name: one.inputs["cidrBlock"] for name, one in graph.all_of("Subnet").items()}
+
+    after = blocks(["a", "b", "c", "d"])
+    assert blocks(before).items() < after.items()
+    assert len(set(after.values())) == len(after)
+
+
+def test_what_a_service_runs_on_is_changed_in_place(graphs):
+    # The provider replaces a service whose capacity changes, unless it may redeploy it.
+    for stack in STACKS:
+        services = graphs[stack].all_of("Service").values()
+        assert [one.inputs.get("forceNewDeployment") for one in services] == [True, True]
 
 
 def test_each_copy_that_fails_is_told_of(graphs):

@@ -7,7 +7,7 @@ import copy
 import pulumi
 import pytest
 
-from localcloud.program import run_program, stack_config
+from localcloud.program import CHECKOUT, Program, run_program, stack_config
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,14 @@ from localcloud.program import run_program, stack_config
             {"public_zones": ["a", "a"]},
             "retainwise:network.public_zones = ['a', 'a']: each zone once; named twice: a",
         ),
+        ("network", {"zones": ["a", "d"]}, "network.public_zones: must have d too"),
+        (
+            "predictions",
+            {"max_receives": 10, "max_attempts": 6},
+            "max_receives must be at least 12",
+        ),
+        ("operations", {"log_days": "30"}, 'retainwise:operations.log_days = "30": Input should'),
+        ("web", {"memory_mib": 999}, "retainwise:services.web = {…}: with cpu 512, memory_mib"),
         ("data", {"recovery_region": "Frankfurt"}, "retainwise:data.recovery_region = Frankfurt"),
         ("data", {"recovery_region": "eu-west-1"}, "must be another region than aws:region"),
         ("web", {"image_digest": "latest"}, "retainwise:services.web.image_digest = latest"),
@@ -78,6 +86,21 @@ def test_a_missing_section_is_named(recorder):
     del config["retainwise:network"]
     with pytest.raises(pulumi.RunError, match="retainwise:network: Field required"):
         run_program(recorder, "prod", config)
+
+
+def test_a_missing_region_is_named(recorder):
+    config = stack_config("prod")
+    del config["aws:region"]
+    with pytest.raises(pulumi.RunError, match="aws:region: Field required"):
+        run_program(recorder, "prod", config)
+
+
+def test_a_service_without_a_block_is_named(tmp_path):
+    reads = "from infra.settings import read_settings\nread_settings().services.reports\n"
+    (tmp_path / "__main__.py").write_text(reads)
+    program = Program("retainwise", CHECKOUT, tmp_path)
+    with pytest.raises(pulumi.RunError, match=r"services\.reports: Field required"):
+        run_program(None, "prod", program=program)
 
 
 def test_a_stack_whose_name_would_make_bad_names_is_refused(recorder):

@@ -75,6 +75,12 @@ def _wrong_options(
     operation: OperationModel, options: Mapping[str, list[str]], pages: bool
 ) -> Iterator[str]:
     shape = operation.input_shape
+    booleans = {
+        f"--no-{xform_name(name, '-')}": f"--{xform_name(name, '-')}"
+        for name, one in shape.members.items()
+        if one.type_name == "boolean"
+    }
+    options = {booleans.get(option, option): values for option, values in options.items()}
     members = {f"--{xform_name(name, '-')}": one for name, one in shape.members.items()}
     required = {f"--{xform_name(name, '-')}" for name in shape.required_members}
     yield from (f"{one} is missing" for one in sorted(required - options.keys()))

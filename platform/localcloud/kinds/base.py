@@ -30,7 +30,9 @@ PROTECT_TAG = "retainwise:protect"
 EMPTY_TAG = "retainwise:delete-with-contents"
 
 # What is meant for the AWS provider, and is no property of the resource.
-_FOR_THE_PROVIDER = frozenset({"tags", "region", "forceDestroy", "skipDestroy"})
+_FOR_THE_PROVIDER = frozenset(
+    {"tags", "region", "forceDestroy", "forceNewDeployment", "skipDestroy"}
+)
 
 
 class Unapplicable(Exception):
