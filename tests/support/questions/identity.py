@@ -247,6 +247,7 @@ def a_role_may_touch_what_is_declared_and_what_is_inside_of_it(graph: Graph) -> 
             declared = any(
                 resource == arn or resource.startswith((f"{arn}/", f"{arn}:")) for arn in arns
             )
-            is_inside = declared or resource.startswith(by_name)
+            made = action == "backup:TagResource" and resource.endswith(":recovery-point:*")
+            is_inside = declared or made or resource.startswith(by_name)  # AWS names a backup
             if not is_inside and action not in WITHOUT_RESOURCE:
                 yield f"{name}: {action} on {resource}"
