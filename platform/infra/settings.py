@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar, get_args
 
 import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -369,11 +370,18 @@ def read_stack(project: str, kind: type[S]) -> S:
     sections = {name: config.get_object(name) for name in kind.model_fields}
     given = {name: value for name, value in sections.items() if value is not None}
     try:
-        return kind.model_validate(given | {"environment": stack})
+        return kind.model_validate({**_unknown(project, kind), **given, "environment": stack})
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         lines = [_in_words(error, project, stack, kind) for error in errors]
         raise pulumi.RunError("\n  ".join([f"Pulumi.{stack}.yaml is not usable:", *lines])) from exc
+
+
+def _unknown(project: str, kind: type[BaseModel]) -> dict[str, object]:
+    """Return the sections that are given and not read: a misspelt one must not pass in silence."""
+    given = get_config_env() | CONFIG.get()
+    ours = {key.partition(":")[2]: key for key in given if key.startswith(f"{project}:")}
+    return {name: given[key] for name, key in ours.items() if name not in kind.model_fields}
 
 
 def _in_words(error: ErrorDetails, project: str, stack: str, kind: type[BaseModel]) -> str:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pulumi
 from pydantic_core import PydanticUndefined
 
 from infra.settings import Settings
@@ -306,4 +308,7 @@ def write(path: Path = DOCUMENT) -> None:
 
 
 if __name__ == "__main__":
-    write()
+    try:
+        write()
+    except pulumi.RunError as exc:  # a setting is wrong, and the message says which
+        sys.exit(str(exc))

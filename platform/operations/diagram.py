@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pulumi
 
 from localcloud.program import CHECKOUT, Declared
 from operations.graph import ACCOUNT_ID, Graph, kind_of, outputs_of
@@ -449,4 +452,7 @@ def write(path: Path = DOCUMENT) -> None:
 
 
 if __name__ == "__main__":
-    write()
+    try:
+        write()
+    except pulumi.RunError as exc:  # a setting is wrong, and the message says which
+        sys.exit(str(exc))

@@ -88,6 +88,12 @@ def test_a_missing_section_is_named(recorder):
         run_program(recorder, "prod", config)
 
 
+def test_a_section_that_nobody_reads_is_named(recorder):
+    config = stack_config("prod") | {"retainwise:alerts": {"emails": []}}
+    with pytest.raises(pulumi.RunError, match=r"retainwise:alerts = .*: no such key; there are"):
+        run_program(recorder, "prod", config)
+
+
 def test_a_missing_region_is_named(recorder):
     config = stack_config("prod")
     del config["aws:region"]
