@@ -15,7 +15,7 @@ from predictions.refusals import shown
 
 NOTHING = "–"
 _MARKED = re.compile(r"`([^`]+)`|“([^”]+)”")
-_MONTHS = tuple(calendar.month_abbr)  # each look at it would ask the locale
+_MONTHS = tuple(calendar.month_abbr)  # it formats a date each time it is read
 _NBSP = "\N{NO-BREAK SPACE}"  # a unit stays with its number
 
 

@@ -162,7 +162,8 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def _started(self, worker: ThreadWorker) -> None:
-        # Or a full collection walks through all that was loaded, and nothing is answered meanwhile.
+        # Without this a full collection walks through all that was loaded, and nothing is answered
+        # meanwhile.
         gc.collect()
         gc.freeze()
         self._app.extensions[IS_STOPPING] = lambda: not worker.alive

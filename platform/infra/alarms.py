@@ -199,6 +199,7 @@ class Alarms(pulumi.ComponentResource):
             ],
             above=_SERVER_ERRORS,
             minutes=3,
+            within=5,
         )
 
     def _of_deploys(self, cluster: str) -> None:
@@ -233,7 +234,7 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _of_copies(self, copied: Sequence[Copied]) -> None:
-        """Tell of files without a copy: S3 tries for long, and then leaves it."""
+        """Tell of files without a copy: what S3 may not copy it does not try again."""
         failed = [
             query(
                 one.what,
@@ -251,6 +252,7 @@ class Alarms(pulumi.ComponentResource):
             [*failed, _expression(total, "failed")],
             above=0,
             minutes=1,
+            within=15,
         )
 
     def _event(
@@ -326,8 +328,14 @@ class Alarms(pulumi.ComponentResource):
         minutes: int,
         above: float | None = None,
         below: float | None = None,
+        within: int | None = None,
         missing: str = "notBreaching",
     ) -> aws.cloudwatch.MetricAlarm:
+        """Declare an alarm that rings after so many bad minutes.
+
+        within: of so many; none: one after the other. What is filled needs it: a metric that comes
+        late has no newest minute, which would then always be a good one.
+        """
         runbook, name = self._runbook(short), f"{self._name}-{short}"
         return aws.cloudwatch.MetricAlarm(
             name,
@@ -335,7 +343,8 @@ class Alarms(pulumi.ComponentResource):
             alarm_description=f"{what} What to do: {runbook}",
             comparison_operator="GreaterThanThreshold" if below is None else "LessThanThreshold",
             threshold=above if below is None else below,
-            evaluation_periods=minutes,
+            evaluation_periods=within or minutes,
+            datapoints_to_alarm=minutes if within else None,
             treat_missing_data=missing,
             metric_queries=queries,
             alarm_actions=[self._topic.arn],

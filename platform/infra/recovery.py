@@ -23,7 +23,10 @@ _AT_NIGHT = "cron(0 3 * * ? *)"
 
 @dataclass(frozen=True)
 class Copied:
-    """A bucket and the one that has its copies, by name."""
+    """A bucket and the one that has its copies, by name.
+
+    what: one word in small letters; CloudWatch takes no other as an id.
+    """
 
     what: str
     source: pulumi.Output[str]

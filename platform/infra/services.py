@@ -157,7 +157,8 @@ class Service(pulumi.ComponentResource):
             cluster=place.cluster.arn,
             task_definition=self.task_definition.arn,
             desired_count=settings.tasks,
-            # Without it, a change of the capacity below replaces the service.
+            # Without it, a change of the capacity below replaces the service. With it, every change
+            # of the service starts its tasks afresh.
             force_new_deployment=True,
             capacity_provider_strategies=[
                 aws.ecs.ServiceCapacityProviderStrategyArgs(

@@ -394,7 +394,11 @@ def _in_words(error: ErrorDetails, project: str, stack: str, kind: type[BaseMode
         key, found = "the stack's name", f" = {stack}"
     else:
         key = ".".join([f"{project}:{section}", *path])
-        found = "" if error["type"] == "missing" else f" = {_shown(error['input'])}"
+        is_told = error["type"] not in (
+            "missing",
+            "extra_forbidden",
+        )  # an unknown one may be secret
+        found = f" = {_shown(error['input'])}" if is_told else ""
     model, purpose = _place(kind, [section, *path])
     if error["type"] == "extra_forbidden" and model is not None:
         allowed = f"no such key; there are {', '.join(model.model_fields)}"

@@ -23,9 +23,10 @@ _DAYS = HOURS / 24
 _SECONDS = HOURS * 3600
 _CENT = Decimal("0.01")
 _INCLUDED_DISK_GB = 20  # of each Fargate task
+# Bytes and operations that wait, operations that failed, how far behind it is.
+_METRICS_OF_A_REPLICATION = 4
 _LEAST_IA_KB = Decimal(128)  # what the infrequent-access class counts a smaller file as
 # What predictions/sweeper.py asks for each sweep: three queries of an index that is mostly empty.
-_OF_A_REPLICATION = 4  # bytes and operations that wait, operations that failed, how far behind
 _SWEEP_READ_UNITS = Decimal("1.5")
 # An upload is created, sent in parts and completed; three reads are the worker's and the checks'.
 _CALLS_OF_UPLOAD, _CALLS_OF_RESULT = (3, 3), (2, 2)
@@ -400,7 +401,7 @@ def _replication(bill: _Bill, one: Declared) -> Iterator[Line]:
     """Price what is measured of a replication; its copies are priced with their bucket."""
     for rule in one.inputs["rules"]:
         if rule["destination"].get("metrics", {}).get("status") == "Enabled":
-            yield bill.fixed("CloudWatch", "custom-metric", _OF_A_REPLICATION)
+            yield bill.fixed("CloudWatch", "custom-metric", _METRICS_OF_A_REPLICATION)
 
 
 @_priced("aws:cloudwatch/metricAlarm:MetricAlarm")

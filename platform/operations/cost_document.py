@@ -74,7 +74,7 @@ SETTINGS = (
     Setting("prod", "services.web.tasks", 4),
     Setting("prod", "services.web.tasks", 12),
     Setting("dev", "network.zones", ["a", "b"]),
-    Setting("dev", "network.public_zones", ["a", "b"]),
+    Setting("dev", "network.public_zones", ["a", "b", "c"]),
     Setting("dev", "services.worker.spot", False),
 )
 

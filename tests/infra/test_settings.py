@@ -15,7 +15,7 @@ from localcloud.program import CHECKOUT, Program, run_program, stack_config
     [
         ("predictions", {"lease_s": 5}, "retainwise:predictions.lease_s = 5: Input should be grea"),
         ("predictions", {"lease_s": 5}, "how long a dead worker can hide a message".capitalize()),
-        ("predictions", {"lease": 30}, "retainwise:predictions.lease = 30: no such key; there are"),
+        ("predictions", {"lease": 30}, "retainwise:predictions.lease: no such key; there are"),
         ("network", {"cidr": "10.0.0.0/8"}, "the prefix must be from /16 to /23"),
         ("network", {"zones": []}, "retainwise:network.zones = []: Tuple should have at least 1"),
         ("network", {"public_zones": ["a"]}, "retainwise:network.public_zones = ['a']: Tuple"),
@@ -43,9 +43,9 @@ from localcloud.program import CHECKOUT, Program, run_program, stack_config
         ("web", {"identity_provider": "demo"}, "production signs people in at its load balancer"),
         ("edge", None, "production signs people in at its load balancer"),
         ("edge", {"host": "https://x"}, "retainwise:edge.host = https://x"),
-        ("edge", {"hostname": "x"}, "retainwise:edge.hostname = x: no such key; there are host,"),
+        ("edge", {"hostname": "x"}, "retainwise:edge.hostname: no such key; there are host,"),
         ("worker", {"stop_budget_s": 120}, "retainwise:services.worker.stop_budget_s = 120"),
-        ("worker", {"job_process": 2}, "retainwise:services.worker.job_process = 2: no such key"),
+        ("worker", {"job_process": 2}, "retainwise:services.worker.job_process: no such key"),
         ("operations", {"alarm_emails": ["me"]}, "retainwise:operations.alarm_emails.0 = me"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_missing_section_is_named(recorder):
 
 def test_a_section_that_nobody_reads_is_named(recorder):
     config = stack_config("prod") | {"retainwise:alerts": {"emails": []}}
-    with pytest.raises(pulumi.RunError, match=r"retainwise:alerts = .*: no such key; there are"):
+    with pytest.raises(pulumi.RunError, match=r"retainwise:alerts: no such key; there are"):
         run_program(recorder, "prod", config)
 
 

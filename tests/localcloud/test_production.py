@@ -64,7 +64,7 @@ def test_applying_twice_makes_no_writing_call(prod, monkeypatch):
         if not model.name.startswith(("Get", "List", "Describe", "Head")):
             writes.append(model.name)
 
-    monkeypatch.setattr(prod, "clients", prod.clients)  # for the other tests
+    monkeypatch.setattr(prod, "clients", prod.clients)  # put back afterwards: the others share it
     prod.tell(note)
     assert prod.apply("prod").changes == []
     assert writes == []

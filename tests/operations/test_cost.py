@@ -8,10 +8,17 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from localcloud.program import Declared
+from localcloud.program import Declared, stack_config
 from operations import cost_document
 from operations.cost import HOURS, UnpricedType, lines_of, priced_types, total
-from operations.cost_document import DOCUMENT, STACKS, Setting, default_of, difference
+from operations.cost_document import (
+    DOCUMENT,
+    SETTINGS,
+    STACKS,
+    Setting,
+    default_of,
+    difference,
+)
 from operations.example_load import LOADS, Load
 from operations.graph import Graph
 from operations.prices import UnknownPrice, read_prices
@@ -166,6 +173,12 @@ def test_spot_moves_the_workers_lines_and_no_other(bill):
     now = cents(vcpu_hours * usd("fargate-vcpu")) + cents(gb_hours * usd("fargate-gb"))
     spot = cents(vcpu_hours * usd("fargate-spot-vcpu")) + cents(gb_hours * usd("fargate-spot-gb"))
     assert fixed == spot - now < 0
+
+
+def test_each_setting_that_is_priced_is_another_than_the_stack_s():
+    for one in SETTINGS:
+        _, before = one.in_config(stack_config(one.stack))
+        assert before != one.value, one
 
 
 def test_without_a_recovery_region_nothing_is_paid_there(prod, bill):

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
+from botocore.parsers import JSONParser
 
 from memory_cloud import REGION, TABLE
 
@@ -37,6 +38,34 @@ def test_items_are_read_as_the_sdk_reads_them(cloud):
     assert {*ours} == {*plain}
     assert ours["Count"] == 1
     assert ours["ConsumedCapacity"] == plain["ConsumedCapacity"]
+
+
+def test_the_sdk_s_own_parser_has_no_items_to_walk_through(cloud, monkeypatch):
+    cloud.table.put_item(Item=ITEM)
+    bodies = []
+    parse = JSONParser.parse
+    monkeypatch.setattr(
+        JSONParser,
+        "parse",
+        lambda self, response, shape: (
+            bodies.append(response["body"]) or parse(self, response, shape)
+        ),
+    )
+    answer = cloud.table.query(KeyConditionExpression=Key("account").eq("demo"))
+    assert answer["Items"] == [ITEM]
+    assert len(bodies) == 1
+    assert b"Items" not in bodies[0]
+
+
+def test_a_page_says_where_the_next_one_starts(cloud):
+    cloud.table.put_item(Item=ITEM)
+    cloud.table.put_item(Item=ITEM | {"id": ITEM["id"].replace("1", "2")})
+    condition = Key("account").eq("demo")
+    page = cloud.table.query(KeyConditionExpression=condition, Limit=1)
+    assert page["LastEvaluatedKey"] == {"account": "demo", "id": ITEM["id"]}
+    start = page["LastEvaluatedKey"]
+    rest = cloud.table.query(KeyConditionExpression=condition, ExclusiveStartKey=start)
+    assert [one["id"] for one in rest["Items"]] == [ITEM["id"].replace("1", "2")]
 
 
 def test_a_query_that_only_counts_has_no_items(cloud):

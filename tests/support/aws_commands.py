@@ -23,7 +23,7 @@ _OUTPUTS = {"json", "table", "text", "yaml"}
 _BY_HAND = {
     ("logs", "tail"): {"--since", "--format", "--filter-pattern"},
     ("s3", "ls"): {"--recursive"},
-    ("s3", "cp"): {"--recursive", "--source-region", "--only-show-errors"},
+    ("s3", "cp"): {"--recursive", "--source-region", "--storage-class", "--only-show-errors"},
 }
 _RENAMED = {"s3api": "s3"}
 _DEEPEST = 6  # DynamoDB's values hold values

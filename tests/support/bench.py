@@ -157,7 +157,7 @@ def list_page(product: Product) -> None:
 
 
 def newest(table: Table) -> None:
-    """Read the records of a page with the SDK, as its users do: what no page can go below."""
+    """Read the records of a page with the SDK alone, as its users do: a yardstick."""
     table.query(
         KeyConditionExpression=Key("account").eq("demo") & Key("id").lt("8"),
         ScanIndexForward=False,
