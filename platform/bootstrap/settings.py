@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import pulumi
 from pydantic import Field, StringConstraints
 
-from infra.settings import Region, Section, read_stack
+from infra.settings import Region, Section, check_regions, read_stack
 
 PROJECT = "retainwise-bootstrap"
 
@@ -91,10 +90,5 @@ def read_settings() -> Settings:
     Raises pulumi.RunError, with a line for each key that is missing, unknown or out of its limits.
     """
     settings = read_stack(PROJECT, Settings)
-    if settings.state.recovery_region == pulumi.Config("aws").get("region"):
-        raise pulumi.RunError(
-            f"Pulumi.{settings.environment}.yaml is not usable:\n"
-            f"  {PROJECT}:state.recovery_region = {settings.state.recovery_region}: must be "
-            "another region than aws:region"
-        )
+    check_regions(f"{PROJECT}:state.recovery_region", settings.state.recovery_region)
     return settings

@@ -253,9 +253,8 @@ class ServicesSettings(Section):
             except AttributeError:
                 if name.startswith("_"):
                     raise
-                raise pulumi.RunError(
-                    f"Pulumi.{pulumi.get_stack()}.yaml is not usable:\n"
-                    f"  retainwise:services.{name}: Field required (The program declares a service "
+                raise unusable(
+                    f"retainwise:services.{name}: Field required (The program declares a service "
                     "of this name)"
                 ) from None
 
@@ -347,17 +346,24 @@ def read_settings() -> Settings:
     that is missing, unknown or out of its limits.
     """
     settings = read_stack("retainwise", Settings)
-    region, recovery_region = pulumi.Config("aws").get("region"), settings.data.recovery_region
-    wrong = None
-    if region is None:
-        wrong = "aws:region: Field required (The region that the stack is in)"
-    elif region == recovery_region:
-        wrong = (
-            f"retainwise:data.recovery_region = {region}: must be another region than aws:region"
-        )
-    if wrong is not None:
-        raise pulumi.RunError(f"Pulumi.{settings.environment}.yaml is not usable:\n  {wrong}")
+    check_regions("retainwise:data.recovery_region", settings.data.recovery_region)
     return settings
+
+
+def check_regions(key: str, recovery_region: str | None) -> None:
+    """Raise pulumi.RunError unless the stack names its region, and another one as `key`."""
+    region = pulumi.Config("aws").get("region")
+    if region is None:
+        raise unusable("aws:region: Field required (The region that the stack is in)")
+    if region == recovery_region:
+        raise unusable(f"{key} = {region}: must be another region than aws:region")
+
+
+def unusable(*lines: str) -> pulumi.RunError:
+    """Say what is wrong with the running stack's file, a line for each key."""
+    return pulumi.RunError(
+        "\n  ".join([f"Pulumi.{pulumi.get_stack()}.yaml is not usable:", *lines])
+    )
 
 
 def read_stack(project: str, kind: type[S]) -> S:
@@ -374,7 +380,7 @@ def read_stack(project: str, kind: type[S]) -> S:
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         lines = [_in_words(error, project, stack, kind) for error in errors]
-        raise pulumi.RunError("\n  ".join([f"Pulumi.{stack}.yaml is not usable:", *lines])) from exc
+        raise unusable(*lines) from exc
 
 
 def _unknown(project: str, kind: type[BaseModel]) -> dict[str, object]:
