@@ -15,6 +15,7 @@ _ALARM = {
     "alarmActions": "AlarmActions",
     "okActions": "OKActions",
     "comparisonOperator": "ComparisonOperator",
+    "datapointsToAlarm": "DatapointsToAlarm",
     "evaluationPeriods": "EvaluationPeriods",
     "threshold": "Threshold",
     "treatMissingData": "TreatMissingData",
