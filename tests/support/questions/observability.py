@@ -259,3 +259,17 @@ def what_is_counted_is_what_the_code_logs(graph: Graph) -> Iterator[str]:
 def _logged(event: str, code: str) -> list[str]:
     """Find the calls that log an event."""
     return re.findall(rf'\blog\.\w+\(\s*"{event}"[^)]*\)', code)
+
+
+@question(
+    changed("MetricAlarm", lambda inputs: inputs.pop("datapointsToAlarm"), "-replication-failed"),
+    changed("MetricAlarm", lambda inputs: inputs.update(evaluationPeriods=3), "-server-errors"),
+)
+def where_no_data_is_taken_for_a_good_minute_one_may_be_late(graph: Graph) -> Iterator[str]:
+    """The newest minute is not there yet: it would always be good, and the alarm never ring."""
+    for name, alarm in graph.all_of("MetricAlarm").items():
+        periods = alarm.inputs["evaluationPeriods"]
+        expressions = [one.get("expression", "") for one in alarm.inputs.get("metricQueries", ())]
+        is_filled = any(one.startswith("FILL(") for one in expressions)
+        if is_filled and alarm.inputs.get("datapointsToAlarm", periods) >= periods:
+            yield name
