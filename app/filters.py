@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from predictions.record import utc_now
 from predictions.refusals import shown
@@ -114,7 +114,7 @@ def given(text: str | None, *, cut: bool = True) -> str:
         return NOTHING
     if cut and (begins := shown(text)) != text:
         return Markup('<bdi title="{}">{}</bdi>').format(text, begins)
-    return Markup(f"<bdi>{escape(text)}</bdi>")  # noqa: S704 - escaped; faster than `format`
+    return Markup("<bdi>%s</bdi>") % text  # half the time of `format`
 
 
 def prose(text: str) -> Markup:

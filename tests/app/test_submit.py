@@ -12,14 +12,12 @@ import threading
 import time
 import tracemalloc
 from collections import deque
-from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import get_input_stream
 
@@ -30,6 +28,7 @@ from app.commands import submit
 from finished import CONTENT, FAILURE, RESULT, worked_on
 from predictions.record import NewValueCount, Status
 from product import free_port
+from served import serving
 from signed_in import token
 
 WAIT_S = 30
@@ -39,11 +38,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the 
 from retainwise.cli import main
 main()
 """
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_args):
-        pass
 
 
 class Front:
@@ -67,19 +61,6 @@ class Front:
         """The Idempotency-Key of each submission."""
         posts = [one for one in self.seen if one["REQUEST_METHOD"] == "POST"]
         return [one["HTTP_IDEMPOTENCY_KEY"] for one in posts]
-
-
-@contextmanager
-def serving(app, port=0):
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join(WAIT_S)
-        server.server_close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 from pydantic import SecretStr
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import create_app
 from app.api_tokens import ApiTokens, Token
@@ -20,6 +18,7 @@ from app.services import Services
 from app.settings import WebSettings
 from finished import SCHEMA
 from memory_cloud import memory_cloud
+from served import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -112,20 +111,8 @@ def running() -> Iterator[str]:
         environment = {name.lower(): value for name, value in cloud.environment().items()}
         settings = WebSettings.model_validate(environment | SETTINGS | {"model_dir": "."})
         app = create_app(settings, Services(cloud.store, cloud.files, cloud.queue, SCHEMA))
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_args: object) -> None:
-        """Say nothing."""
+        with serving(app) as address:
+            yield address
 
 
 def make_token(page: Page, purpose: str = "nightly upload") -> None:
