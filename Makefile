@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test check format matrix scan bench browser screenshot diagram cost locks clean
+.PHONY: help install tools up test check format matrix scan bench browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 	@$(PYTHON) -m venv --clear .venv-scan
 	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/scan.txt
 	@touch $@
+
+tools: install ## the Pulumi CLI, built from source where the PATH has none of the pinned version
+	@$(BIN)/python -m operations.toolchain
 
 up: install ## run the whole product on this machine (PORT=8123 make up: elsewhere)
 	@exec $(BIN)/retainwise up --port $(PORT)

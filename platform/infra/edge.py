@@ -225,6 +225,15 @@ class Edge(pulumi.ComponentResource):
         }
         return [
             listener,
+            # A deploy asks it before it counts as done; it tells which dependency is away, no more.
+            aws.lb.ListenerRule(
+                f"{self._name}-ready",
+                listener_arn=listener.arn,
+                priority=5,
+                conditions=[{"path_pattern": {"values": ["/readyz"]}}],
+                actions=[self._forward(1)],
+                opts=inside,
+            ),
             aws.lb.ListenerRule(
                 f"{self._name}-tokens",
                 listener_arn=listener.arn,

@@ -75,10 +75,14 @@ class Provider(Protocol):
         ...
 
 
+def stack_file(stack_name: str, folder: Path = SERVICE.stacks) -> Path:
+    """Where a stack's configuration is."""
+    return folder / f"Pulumi.{stack_name}.yaml"
+
+
 def stack_config(stack_name: str, program: Program = SERVICE) -> dict[str, Any]:
     """Read `Pulumi.<stack>.yaml`: its keys with their values."""
-    path = program.stacks / f"Pulumi.{stack_name}.yaml"
-    document = yaml.safe_load(path.read_text("utf-8"))
+    document = yaml.safe_load(stack_file(stack_name, program.stacks).read_text("utf-8"))
     config: dict[str, Any] = document["config"]
     return config
 
@@ -184,7 +188,7 @@ class _Adapter(mocks.Mocks):
             return "", {}
         rest = self.declared[args.typ, args.name]
         resource_id, outputs = self._provider.resource(
-            Declared(args.typ, args.name, _whole(args.inputs), **rest)
+            Declared(args.typ, args.name, whole(args.inputs), **rest)
         )
         return resource_id, {**args.inputs, **outputs}
 
@@ -198,13 +202,13 @@ def _type_and_name(urn: str) -> tuple[str, str]:
     return types.rpartition("$")[2], name
 
 
-def _whole(value: Value) -> Value:
+def whole(value: Value) -> Value:
     """Numbers travel as floats; AWS wants those that are whole as integers."""
     match value:
         case float() if value.is_integer():
             return int(value)
         case dict():
-            return {key: _whole(one) for key, one in value.items()}
+            return {key: whole(one) for key, one in value.items()}
         case list():
-            return [_whole(one) for one in value]
+            return [whole(one) for one in value]
     return value

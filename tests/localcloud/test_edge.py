@@ -84,7 +84,9 @@ def test_it_listens_by_tls_and_has_people_sign_in(prod):
     sign_in_first = ["authenticate-cognito", "forward"]
     assert [action["Type"] for action in one["DefaultActions"]] == sign_in_first
     assert [action["Type"] for action in by_priority["20"]["Actions"]] == sign_in_first
-    tokens = by_priority["10"]
+    ready, tokens = by_priority["5"], by_priority["10"]
+    assert [action["Type"] for action in ready["Actions"]] == ["forward"]
+    assert ready["Conditions"][0]["PathPatternConfig"]["Values"] == ["/readyz"]
     assert [action["Type"] for action in tokens["Actions"]] == ["forward"]
     assert {one["Field"] for one in tokens["Conditions"]} == {"path-pattern", "http-header"}
     elb = prod.client("elbv2")

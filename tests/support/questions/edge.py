@@ -32,7 +32,18 @@ def what_is_no_proper_http_is_refused(graph: Graph) -> Iterator[str]:
             yield f"{name}: passes ambiguous requests on"
 
 
-@question(changed("Listener", lambda inputs: inputs["defaultActions"].pop(0)))
+_READY = [{"pathPattern": {"values": ["/readyz"]}}]
+"""A deploy asks it from outside; it tells nothing of anybody's."""
+
+
+def _ready_for_more(inputs: dict[str, Any]) -> None:
+    inputs["conditions"][0]["pathPattern"]["values"].append("/predictions")
+
+
+@question(
+    changed("Listener", lambda inputs: inputs["defaultActions"].pop(0)),
+    changed("ListenerRule", _ready_for_more, "-ready"),
+)
 def nobody_is_forwarded_before_signing_in_but_api_tokens(graph: Graph) -> Iterator[str]:
     entrances = [
         (n, one.inputs["defaultActions"], []) for n, one in graph.all_of("Listener").items()
@@ -44,7 +55,7 @@ def nobody_is_forwarded_before_signing_in_but_api_tokens(graph: Graph) -> Iterat
     for name, actions, conditions in entrances:
         kinds = [one["type"] for one in sorted(actions, key=lambda one: one["order"])]
         has_token = "Bearer rw_*" in json.dumps(conditions) and "/api/*" in json.dumps(conditions)
-        if kinds[0] != "authenticate-cognito" and not has_token:
+        if kinds[0] != "authenticate-cognito" and not has_token and conditions != _READY:
             yield f"{name}: {kinds}"
 
 
@@ -124,12 +135,12 @@ def _tokens_for_pages(inputs: dict[str, Any]) -> None:
 
 
 @question(changed("ListenerRule", _tokens_for_pages, "-tokens"))
-def rules_of_the_listener_are_for_the_api_alone(graph: Graph) -> Iterator[str]:
+def rules_of_the_listener_are_for_the_api_and_readiness_alone(graph: Graph) -> Iterator[str]:
     for name, rule in graph.all_of("ListenerRule").items():
         paths = [
             one["pathPattern"]["values"]
             for one in rule.inputs["conditions"]
             if "pathPattern" in one
         ]
-        if paths != [["/api/*"]]:
+        if paths != [["/api/*"]] and rule.inputs["conditions"] != _READY:
             yield f"{name}: {paths}"

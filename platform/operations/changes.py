@@ -1,0 +1,155 @@
+"""What an update would change, in words for the person who lets it happen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from operations.engine import Step
+
+STATEFUL = frozenset(
+    {
+        "aws:backup/vault:Vault",
+        "aws:cloudformation/stack:Stack",  # it holds the session's secret
+        "aws:cognito/userPool:UserPool",
+        "aws:dynamodb/table:Table",
+        "aws:ecr/repository:Repository",
+        "aws:kms/key:Key",
+        "aws:kms/replicaKey:ReplicaKey",
+        "aws:s3/bucket:Bucket",
+        "aws:sqs/queue:Queue",
+    }
+)
+"""Types whose deletion loses something that no deploy brings back."""
+
+_WORDS = {"create": "create", "update": "change", "replace": "replace", "delete": "delete"}
+# A resource that is declared and gone is made anew; one that is read only changes nothing.
+_AS = {"create-replacement": None, "delete-replaced": None, "import": "import"}
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_MOST_CHARACTERS = 60
+
+
+class NotAllowed(Exception):
+    """The update would replace or delete what holds data, and nobody said that it may."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that is to change: where, what is there, and what is declared."""
+
+    path: str
+    actual: Any
+    declared: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_short(self.actual)} → {_short(self.declared)}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to happen to one resource."""
+
+    what: str
+    step: Step
+
+    @property
+    def resource(self) -> str:
+        """The resource, as people call it."""
+        return f"{self.step.kind} {self.step.name}"
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether something goes that no deploy brings back."""
+        return self.what in ("replace", "delete") and self.step.type in STATEFUL
+
+    def differences(self) -> list[Difference]:
+        """Say which values change; none where a resource comes or goes as a whole."""
+        if self.what not in ("change", "replace"):
+            return []
+        old, new = self.step.old or {}, self.step.new or {}
+        keys = sorted({_top(path) for path in self.step.changed} or old.keys() | new.keys())
+        found = [one for key in keys for one in compare(key, old.get(key), new.get(key))]
+        # A value that AWS will give differs, though nobody knows it yet.
+        return found or [Difference(key, old.get(key), new.get(key)) for key in keys]
+
+
+def changes_of(steps: Iterable[Step]) -> list[Change]:
+    """Pick out of a preview's steps what would change something in AWS."""
+    return [
+        Change(_WORDS[step.op], step)
+        for step in steps
+        if step.op in _WORDS and step.is_aws
+    ]
+
+
+def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
+    """Raise NotAllowed unless each loss of data is allowed by the resource's name."""
+    refused = [one for one in changes if one.loses_data and one.step.name not in allowed]
+    if refused:
+        lines = [f"  {one.what} {one.resource}" for one in refused]
+        options = " ".join(f"--allow-replace {one.step.name}" for one in refused)
+        raise NotAllowed(
+            "\n".join(
+                [
+                    "what these hold would be lost, so nothing was changed:",
+                    *lines,
+                    f"If that is meant: {options}",
+                ]
+            )
+        )
+
+
+def summary(changes: Sequence[Change]) -> Iterator[str]:
+    """Write the changes line by line, what is lost first."""
+    if not changes:
+        yield "nothing to change"
+        return
+    order = ("delete", "replace", "change", "create")
+    counts = [(what, sum(one.what == what for one in changes)) for what in order]
+    yield ", ".join(f"{count} to {what}" for what, count in counts if count)
+    for one in sorted(changes, key=lambda one: (order.index(one.what), one.resource)):
+        mark = "  !" if one.loses_data else "   "
+        yield f"{mark}{one.what:8}{one.resource}"
+        for difference in one.differences():
+            yield f"{'':14}{difference}"
+
+
+def compare(path: str, actual: Any, declared: Any) -> Iterator[Difference]:  # noqa: ANN401 - any JSON
+    """Yield each value in which two differ; JSON in a text is compared by what it says."""
+    actual, declared = _read(actual), _read(declared)
+    match actual, declared:
+        case Mapping(), Mapping():
+            for key in sorted(actual.keys() | declared.keys()):
+                yield from compare(f"{path}.{key}", actual.get(key), declared.get(key))
+        case list(), list() if len(actual) == len(declared):
+            for number, pair in enumerate(zip(actual, declared, strict=True)):
+                yield from compare(f"{path}[{number}]", *pair)
+        case _ if actual != declared:
+            yield Difference(path, actual, declared)
+
+
+def _read(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any JSON
+    if value is None:
+        return "none"
+    if value == _UNKNOWN:
+        return "known when it is made"
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+
+
+def _top(path: str) -> str:
+    """Return the input that a path of the engine's begins with."""
+    if path.startswith('["'):
+        return path[2 : path.index('"]')]
+    return path.partition(".")[0].partition("[")[0]

@@ -1,0 +1,296 @@
+"""A deploy from the lease to the proof that what was declared runs, and the way back.
+
+Preview into a plan, show it, apply exactly that, verify; when that fails, put the services back to
+the last release that was good. A rollback is the same with an older release's services. Data is
+never put back: only what runs is.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from localcloud.program import SERVICE, stack_file
+from operations.account import StackAccount
+from operations.changes import Change, changes_of, check, summary
+from operations.engine import Ending, Engine, EngineFailed, OnEvent
+from operations.lease import DeployLease, LeaseLost
+from operations.releases import Release, Releases
+from operations.state import backend_url
+from operations.verify import NotRunning, declared_services, verify_ready, verify_running
+
+_SERVICES = "retainwise:services"
+_LEASE_VARIABLE = "RETAINWISE_LEASE"
+
+Say = Callable[[str], None]
+
+
+class DeployFailed(Exception):
+    """A deploy did not end well; the message says why, and what runs now."""
+
+
+class NotConfirmed(Exception):
+    """The person said no."""
+
+
+class NoSuchRelease(Exception):
+    """There is nothing to go back to."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for what was deployed, seconds."""
+
+    running_s: float = 15 * 60
+    ready_s: float = 5 * 60
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deploy and a rollback of one stack have in common.
+
+    url: of the service, where it is another than the stack's own.
+    may_go_on: asked with the changes, before anything is changed.
+    """
+
+    account: StackAccount
+    engine: Engine
+    say: Say
+    may_go_on: Callable[[list[Change]], bool]
+    on_event: OnEvent = lambda _event: None
+    url: str | None = None
+    patience: Patience = Patience()
+
+    def deploy(self, allow_replace: Collection[str] = ()) -> Release | None:
+        """Bring what the checkout declares; None when there is nothing to change.
+
+        Raises LeaseTaken, NotAllowed, NotConfirmed and EngineFailed before anything is changed;
+        DeployFailed afterwards.
+        """
+        revision, is_dirty = _revision(self.engine.folder)
+        what = f"deploy {revision[:7]}" if revision else "deploy"
+        return self._under_lease(
+            what, lambda: _New("deploy", revision, is_dirty, None), allow_replace
+        )
+
+    def roll_back(self, to: str | None = None) -> Release | None:
+        """Bring back what ran in an earlier release, by default in the last good one before this.
+
+        Raises what `deploy` raises, and NoSuchRelease.
+        """
+
+        def earlier() -> _New:
+            release = self._earlier(to)
+            self.say(f"going back to release {release.id} of {release.ended:%Y-%m-%d %H:%M} UTC")
+            return _New("rollback", release.revision, release.dirty, release)
+
+        return self._under_lease("roll back", earlier, ())
+
+    @property
+    def releases(self) -> Releases:
+        """The stack's release records."""
+        return Releases(self.account.session.client("s3"), self.account.state_bucket, self.account.stack)
+
+    def _under_lease(
+        self, what: str, new: Callable[[], _New], allow_replace: Collection[str]
+    ) -> Release | None:
+        ending, lost = Ending(), []
+
+        def stop(why: LeaseLost) -> None:
+            lost.append(why)
+            ending.now()
+
+
+        dynamodb = self.account.session.client("dynamodb")
+        lease = DeployLease(dynamodb, self.account.lease_table, self.account.stack)
+        try:
+            with lease.held(whoami(), what, stop) as holder, TemporaryDirectory() as folder:
+                run = _Run(self, Path(folder), ending, {_LEASE_VARIABLE: holder.token})
+                return run.bring(new(), allow_replace)
+        except EngineFailed as exc:
+            if lost:
+                raise DeployFailed(f"{lost[0]}; its engine was ended") from exc
+            raise
+
+    def _earlier(self, to: str | None) -> Release:
+        releases = list(self.releases.newest_first())
+        good = [one for one in releases if one.result == "good"]
+        if to is not None:
+            found = next((one for one in good if one.id == to), None)
+            if found is None:
+                raise NoSuchRelease(
+                    f"{to} is no good release of {self.account.stack}; "
+                    f"`retainwise releases {self.account.stack}` lists them"
+                )
+            return found
+        runs = next(iter(good), None)
+        if runs is not None and runs.puts_back is not None:
+            runs = next((one for one in good if one.id == runs.puts_back), runs)
+        for one in good:
+            # Older than what runs, or a second rollback would undo the first.
+            if runs is not None and one.id < runs.id and one.puts_back is None:
+                if _services_of(one.configuration) != _services_of(runs.configuration):
+                    return one
+        raise NoSuchRelease(
+            f"{self.account.stack} has no good release with other services before this one"
+        )
+
+
+@dataclass(frozen=True)
+class _New:
+    """What is to be brought."""
+
+    what: str
+    revision: str | None
+    is_dirty: bool
+    services_of: Release | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One deploy under its lease."""
+
+    of: Deployment
+    folder: Path
+    ending: Ending
+    environment: Mapping[str, str]
+
+    def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
+        of = self.of
+        config = self._config(new.services_of)
+        plan = self.folder / f"{new.what}.json"
+        of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
+        changes = changes_of(
+            of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
+        )
+        for line in summary(changes):
+            of.say(line)
+        check(changes, allow_replace)
+        if not changes:
+            self._verify()
+            return None
+        if not of.may_go_on(changes):
+            raise NotConfirmed("nothing was changed")
+        configuration = _configuration(config)
+        release = of.releases.start(
+            revision=new.revision,
+            dirty=new.is_dirty,
+            images=_images(configuration),
+            configuration=configuration,
+            who=whoami(),
+            what=new.what,
+            puts_back=new.services_of.id if new.services_of else None,
+        )
+        try:
+            self._apply(plan, config)
+            self._verify()
+        except (EngineFailed, NotRunning) as exc:
+            self._put_back(release, str(exc))
+            raise  # it always raises before
+        return of.releases.finish(release, "good")
+
+    def _apply(self, plan: Path, config: Path) -> None:
+        self.of.engine.up(
+            plan=plan,
+            config_file=config,
+            on_event=self.of.on_event,
+            environment=self.environment,
+            ends=self.ending,
+        )
+
+    def _verify(self) -> None:
+        of = self.of
+        services = declared_services(of.engine.state())
+        verify_running(of.account, services, of.patience.running_s, of.say)
+        if url := of.url or of.engine.outputs().get("url"):
+            verify_ready(url, of.patience.ready_s, of.say)
+
+    def _put_back(self, failed: Release, why: str) -> None:
+        """Bring back the services of the last good release; raise DeployFailed in any case."""
+        of = self.of
+        of.say(f"release {failed.id} failed: {why}")
+        good = of.releases.last_good(before=failed.id)
+        if good is None:
+            of.releases.finish(failed, "failed", why)
+            raise DeployFailed(f"{why}\nThere is no good release to put back.")
+        of.say(f"putting back release {good.id}")
+        config = self._config(good)
+        plan = self.folder / "put-back.json"
+        try:
+            changes = changes_of(
+                of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
+            )
+            check(changes, ())
+            self._apply(plan, config)
+            self._verify()
+        except Exception as exc:
+            of.releases.finish(failed, "failed", why)
+            raise DeployFailed(
+                f"{why}\nRelease {good.id} could not be put back either: {exc}"
+            ) from exc
+        of.releases.finish(failed, "put back", why)
+        raise DeployFailed(
+            f"{why}\nRelease {good.id} was put back and runs. "
+            f"{stack_file(of.account.stack).name} still names the one that failed."
+        )
+
+    def _config(self, services_of: Release | None) -> Path:
+        """Write the stack's file as it is to be used: with an older release's services, or not."""
+        document = yaml.safe_load(
+            stack_file(self.of.account.stack, self.of.engine.folder).read_text("utf-8")
+        )
+        if services_of is not None:
+            document["config"][_SERVICES] = _services_of(services_of.configuration)
+        name = services_of.id if services_of else "checkout"
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(document), "utf-8")
+        return path
+
+
+def whoami() -> str:
+    """Name who deploys: the person on their machine, or CI with its run."""
+    if run := os.environ.get("GITHUB_RUN_ID"):
+        return f"{os.environ.get('GITHUB_ACTOR', 'CI')} in run {run}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user that the machine has no name for
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    configuration: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))["config"]
+    return configuration
+
+
+def _services_of(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+    services: Mapping[str, Any] = configuration[_SERVICES]
+    return services
+
+
+def _images(configuration: Mapping[str, Any]) -> dict[str, str]:
+    services = _services_of(configuration)
+    return {name: settings["image_digest"] for name, settings in services.items()}
+
+
+def _revision(folder: Path) -> tuple[str | None, bool]:
+    """Return the checkout's commit, and whether there is more than it says; none without git."""
+    with suppress(OSError, subprocess.CalledProcessError):
+        return _git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain"))
+    return None, False
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()

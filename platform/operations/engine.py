@@ -1,0 +1,297 @@
+"""The Pulumi CLI on one stack: previews, plans, updates and imports, read as events.
+
+The process is ours, and not the automation library's: who loses the deploy lease must be able to
+end it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.program import SERVICE, Program
+from operations import toolchain
+
+Event = Mapping[str, Any]
+OnEvent = Callable[[Event], None]
+
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+    # Else the SDK in the CLI warns of each object that was written without a checksum.
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+}
+
+
+class EngineFailed(Exception):
+    """The CLI ended with an error.
+
+    said: what it said was wrong, line by line.
+    """
+
+    def __init__(self, doing: str, said: Sequence[str]) -> None:
+        super().__init__("\n".join([f"{doing} failed:", *(f"  {line}" for line in said)]))
+        self.said = said
+
+
+class NoStack(Exception):
+    """There is no state of this stack; the message says what that can mean."""
+
+    def __init__(self, stack: str, backend: str) -> None:
+        super().__init__(
+            f"there is no state of {stack} in {backend}. A new stack is made by "
+            f"`retainwise bootstrap {stack}`. If there was one, do not make it anew, which would "
+            "create everything once more: see the runbook state-lost"
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the engine does, or would do, to one resource.
+
+    op: the engine's word, such as `create`, `update`, `replace`, `delete`, `same`.
+    old, new: its inputs as the state has them, after a look at the cloud, and as declared.
+    changed: paths of the inputs that differ.
+    """
+
+    op: str
+    urn: str
+    type: str
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any] | None
+    changed: tuple[str, ...] = ()
+    is_protected: bool = False
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.rpartition("::")[2]
+
+    @property
+    def kind(self) -> str:
+        """The last part of its type: `Bucket` of `aws:s3/bucket:Bucket`."""
+        return self.type.rpartition(":")[2]
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is something in AWS, and no component or provider."""
+        return self.type.startswith("aws:")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One stack of one program.
+
+    folder: where `Pulumi.yaml` and the stack's file are.
+    environment: what the CLI is given beside this process's own.
+    """
+
+    stack: str
+    backend: str
+    folder: Path = SERVICE.stacks
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def local(cls, program: Program, stack: str, state: Path) -> Engine:
+        """Keep the state in a folder of this machine."""
+        return cls(stack, f"file://{state}", program.stacks)
+
+    def preview(
+        self,
+        *,
+        refresh: bool = True,
+        plan: Path | None = None,
+        import_file: Path | None = None,
+        config_file: Path | None = None,
+        on_event: OnEvent = lambda _event: None,
+    ) -> list[Step]:
+        """Say what an update would do; nothing is written, and no lock is taken.
+
+        refresh: look at the cloud first, and not only at the state.
+        plan: where to write what `up` then may do, and nothing else.
+        import_file: where to write what would be created, in the form that `import_` takes.
+        """
+        options = ["--save-plan", str(plan)] if plan else []
+        options += ["--import-file", str(import_file)] if import_file else []
+        options += ["--refresh"] if refresh else []
+        return self._run("preview", options, config_file, on_event)
+
+    def up(
+        self,
+        *,
+        plan: Path,
+        config_file: Path | None = None,
+        on_event: OnEvent = lambda _event: None,
+        environment: Mapping[str, str] | None = None,
+        ends: Ending | None = None,
+    ) -> list[Step]:
+        """Do exactly what a plan of a preview with refresh says.
+
+        environment: what the program is given beside ours.
+        ends: with which another thread can end it.
+        """
+        options = ["--yes", "--skip-preview", "--refresh", "--plan", str(plan)]
+        return self._run("up", options, config_file, on_event, environment, ends)
+
+    def import_(self, file: Path, on_event: OnEvent = lambda _event: None) -> None:
+        """Take resources into the state that exist already."""
+        self._run("import", ["--file", str(file), *_IMPORT], None, on_event)
+
+    def state(self) -> list[Mapping[str, Any]]:
+        """Return the resources of the newest state, as Pulumi keeps them."""
+        exported: dict[str, Any] = json.loads(self.call("stack", "export"))
+        resources: list[Mapping[str, Any]] = exported["deployment"].get("resources") or []
+        return resources
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Return what the stack exports."""
+        outputs: Mapping[str, Any] = json.loads(self.call("stack", "output", "--json"))
+        return outputs
+
+    def call(self, *arguments: str) -> str:
+        """Run another command of the CLI; return what it prints. Raises EngineFailed, NoStack."""
+        done = subprocess.run(
+            [toolchain.pulumi(), *arguments, *_QUIET],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise self._failed(" ".join(arguments[:2]), done.stderr.splitlines())
+        return done.stdout
+
+    def _run(
+        self,
+        command: str,
+        options: Sequence[str],
+        config_file: Path | None,
+        on_event: OnEvent,
+        environment: Mapping[str, str] | None = None,
+        ends: Ending | None = None,
+    ) -> list[Step]:
+        config = ["--config-file", str(config_file)] if config_file else []
+        process = subprocess.Popen(
+            [toolchain.pulumi(), command, "--json", *options, *config, *_QUIET],
+            cwd=self.folder,
+            env=self._environment() | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        steps: list[Step] = []
+        errors: list[str] = []
+        with _read(process.stderr) as said, (ends or Ending()).holding(process):
+            for event in _events(process.stdout):
+                on_event(event)
+                steps += _steps(event)
+                errors += _errors(event)
+            code = process.wait()
+        if code != 0:
+            raise self._failed(command, errors or said)
+        return steps
+
+    def _failed(self, doing: str, said: Sequence[str]) -> Exception:
+        lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
+        if any(f"no stack named '{self.stack}'" in line for line in lines):
+            return NoStack(self.stack, self.backend)
+        return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **_MUST_NOT_ASK,
+            "PULUMI_BACKEND_URL": self.backend,
+            "PULUMI_STACK": self.stack,
+            **self.environment,
+        }
+
+
+class Ending:
+    """A way to end a running CLI from another thread."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._asked = threading.Event()
+
+    def now(self) -> None:
+        """Kill it: what it does no longer counts."""
+        self._asked.set()
+        if self._process is not None:
+            self._process.kill()
+
+    @contextmanager
+    def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """Know the process for the block; afterwards it has ended."""
+        self._process = process
+        if self._asked.is_set():
+            process.kill()
+        try:
+            yield
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+_QUIET = ("--non-interactive", "--color=never")
+_IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
+_IS_STEP = "resourcePreEvent"
+
+
+def _steps(event: Event) -> Iterator[Step]:
+    if _IS_STEP not in event:
+        return
+    told = event[_IS_STEP]["metadata"]
+    old, new = told.get("old") or {}, told.get("new") or {}
+    yield Step(
+        op=told["op"],
+        urn=told["urn"],
+        type=told["type"],
+        old=old.get("inputs"),
+        new=new.get("inputs"),
+        changed=tuple(told.get("detailedDiff") or told.get("diffs") or ()),
+        is_protected=bool(old.get("protect")),
+    )
+
+
+def _errors(event: Event) -> Iterator[str]:
+    told = event.get("diagnosticEvent")
+    if told and told["severity"] == "error":
+        urn = told.get("urn", "")
+        name = urn.rpartition("::")[2]
+        message = told["message"].strip()
+        # The stack itself only repeats that something failed.
+        if "pulumi:pulumi:Stack" in urn or not urn:
+            yield message
+        else:
+            yield f"{urn.split('::')[2].rpartition(':')[2]} {name}: {message}"
+
+
+def _events(lines: Any) -> Iterator[Event]:  # noqa: ANN401 - a text stream
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a warning before the first event
+        if isinstance(event, dict):
+            yield event
+
+
+@contextmanager
+def _read(stream: Any) -> Iterator[list[str]]:  # noqa: ANN401 - a text stream
+    """Read a stream to its end in a thread: a full pipe would stop the process."""
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(stream), daemon=True)
+    reader.start()
+    yield lines
+    reader.join()

@@ -1,0 +1,100 @@
+"""The state of a stack in its bucket: where it is, its versions, and an older one put back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from localcloud.program import SERVICE
+from operations.account import StackAccount
+
+
+class NoSuchVersion(Exception):
+    """The state has no such version, or it cannot be used; the message says which there are."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One of the states that were written, newest first.
+
+    resources: how many it has; none where the object was deleted.
+    """
+
+    id: str
+    written: datetime
+    size_bytes: int
+    is_newest: bool
+    is_deleted: bool
+
+
+def backend_url(account: StackAccount) -> str:
+    """Where Pulumi finds the state."""
+    return f"s3://{account.state_bucket}?region={account.region}"
+
+
+def secrets_provider(account: StackAccount) -> str:
+    """The key of the secrets in the state, as Pulumi names it."""
+    return f"awskms:///alias/{account.name}-state?region={account.region}"
+
+
+def checkpoint_key(stack: str, project: str = SERVICE.project) -> str:
+    """The object that holds a stack's newest state."""
+    return f".pulumi/stacks/{project}/{stack}.json"
+
+
+def versions(account: StackAccount) -> Iterator[Version]:
+    """List what can be had back, newest first, with the deletions in between."""
+    key = checkpoint_key(account.stack)
+    pages = account.session.client("s3").get_paginator("list_object_versions")
+    found = []
+    for page in pages.paginate(Bucket=account.state_bucket, Prefix=key):
+        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+            if one["Key"] == key:
+                found.append(
+                    Version(
+                        one["VersionId"],
+                        one["LastModified"],
+                        one.get("Size", 0),
+                        one["IsLatest"],
+                        "Size" not in one,
+                    )
+                )
+    yield from sorted(found, key=lambda one: (one.is_newest, one.written), reverse=True)
+
+
+def resources_in(account: StackAccount, version: Version) -> int:
+    """Count the resources of a version. Raises NoSuchVersion when it is no whole state."""
+    answer = account.session.client("s3").get_object(
+        Bucket=account.state_bucket,
+        Key=checkpoint_key(account.stack),
+        VersionId=version.id,
+    )
+    try:
+        latest = json.loads(answer["Body"].read())["checkpoint"]["latest"]
+        return len((latest or {}).get("resources") or ())
+    except (ValueError, KeyError, TypeError) as exc:
+        raise NoSuchVersion(f"version {version.id} is not a whole state: {exc!r}") from exc
+
+
+def restore(account: StackAccount, version_id: str) -> int:
+    """Write an older version once more, as the newest; return how many resources it has.
+
+    To be called under the lease. Nothing is lost: what was the newest is a version, too.
+    Raises NoSuchVersion.
+    """
+    there = {one.id: one for one in versions(account) if not one.is_deleted}
+    if version_id not in there:
+        raise NoSuchVersion(
+            f"the state of {account.stack} has no version {version_id}; "
+            f"`retainwise state {account.stack}` lists them"
+        )
+    count = resources_in(account, there[version_id])
+    key = checkpoint_key(account.stack)
+    account.session.client("s3").copy_object(
+        Bucket=account.state_bucket,
+        Key=key,
+        CopySource={"Bucket": account.state_bucket, "Key": key, "VersionId": version_id},
+    )
+    return count
