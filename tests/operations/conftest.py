@@ -1,14 +1,15 @@
-"""Stacks as graphs, as tests/infra has them, and production with a made-up third service."""
+"""Stacks as graphs, as tests/infra has them; a local cloud with what the bootstrap makes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from emulator import Emulator, running_emulator
 from operations.graph import Graph
 from third_service import with_third_service
 
@@ -43,3 +44,11 @@ def altered() -> Callable[..., Graph]:
         return Graph(graph.stack, graph.region, resources)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A local cloud with what must be there before the service of the stack `local`."""
+    with running_emulator(tmp_path_factory.mktemp("bootstrapped")) as emulator:
+        emulator.bootstrap()
+        yield emulator
