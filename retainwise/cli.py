@@ -11,7 +11,9 @@ import click
 
 COMMANDS = {
     "evaluate": ("model.commands:evaluate", "How good a model is on labelled customers."),
+    "lease": ("operations.commands:lease", "Who changes a stack right now, or did last."),
     "predict": ("model.commands:predict", "Score a file, with no cloud at all."),
+    "releases": ("operations.commands:releases", "What was deployed to a stack, newest first."),
     "sample": ("model.commands:sample", "Make a realistic customer file."),
     "submit": ("app.commands:submit", "Upload a file as any client of the API would."),
     "train": ("model.commands:train", "Train a model on any labelled CSV."),

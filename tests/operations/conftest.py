@@ -1,14 +1,16 @@
-"""Stacks as graphs, as tests/infra has them, and production with a made-up third service."""
+"""Stacks as graphs, as tests/infra has them; a local cloud with what the bootstrap makes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from emulator import Emulator, running_emulator
+from localcloud import cloud as local_cloud
 from operations.graph import Graph
 from third_service import with_third_service
 
@@ -43,3 +45,23 @@ def altered() -> Callable[..., Graph]:
         return Graph(graph.stack, graph.region, resources)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A local cloud with what must be there before the service of the stack `local`."""
+    with running_emulator(tmp_path_factory.mktemp("bootstrapped")) as emulator:
+        emulator.bootstrap()
+        yield emulator
+
+
+@pytest.fixture
+def sdk_of_the_emulator(bootstrapped: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's own configuration as somebody has it who is the account's root."""
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", bootstrapped.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", local_cloud.ACCOUNT_ID)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local_cloud.SECRET)

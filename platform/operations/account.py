@@ -1,0 +1,205 @@
+"""The account that a stack is in: found by the stack's own file, and refused when it is another.
+
+What every command on a stack begins with: its region, a session of the SDK, and how what went wrong
+becomes one line and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import click
+import yaml
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from infra import lease_item
+from localcloud.program import CHECKOUT, SERVICE, Program, stack_config
+from operations.lease import DamagedLease, LeaseLost, LeaseTaken
+from operations.releases import DamagedRelease
+
+_CONFIG = Config(
+    signature_version="v4",
+    connect_timeout=3,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 4},
+)
+_ALLOWED = "aws:allowedAccountIds"
+_SDK_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+# What the errors mean that people meet, by AWS's codes.
+_NOT_THERE = "platform/bootstrap makes it: has it been applied to this account and region?"
+_NOT_ALLOWED = "use credentials of the stack's preview or deploy role, or ask for the right"
+_NOT_VALID = "sign in again, or take other credentials (AWS_PROFILE)"
+_ADVICE = {
+    "AccessDenied": _NOT_ALLOWED,
+    "AccessDeniedException": _NOT_ALLOWED,
+    "ExpiredToken": _NOT_VALID,
+    "ExpiredTokenException": _NOT_VALID,
+    "InvalidClientTokenId": _NOT_VALID,
+    "NoSuchBucket": _NOT_THERE,
+    "ResourceNotFoundException": _NOT_THERE,
+    "UnrecognizedClientException": _NOT_VALID,
+}
+
+
+class Exit(IntEnum):
+    """How a command ends."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG = 2
+    """What was given is wrong."""
+    HELD = 3
+    """Somebody else holds the lease."""
+    DRIFT = 7
+
+
+class UnusableStack(Exception):
+    """There is no file of this stack, or it does not say what is needed."""
+
+
+class WrongAccount(Exception):
+    """The credentials or the region are not the stack's."""
+
+
+@dataclass(frozen=True)
+class StackAccount:
+    """A stack's region and account, and a session in them.
+
+    session: its clients have timeouts, and retries as AWS's SDKs have them.
+    """
+
+    stack: str
+    region: str
+    account_id: str
+    session: boto3.Session
+
+    @classmethod
+    def of(cls, stack: str, folder: Path = CHECKOUT) -> StackAccount:
+        """Find the account by `Pulumi.<stack>.yaml` in `folder` and the SDK's own configuration.
+
+        Raises UnusableStack, WrongAccount and the SDK's errors.
+        """
+        config = read_stack(stack, folder)
+        region = config["aws:region"]
+        for variable in _SDK_REGIONS:
+            if (found := os.environ.get(variable) or region) != region:
+                raise WrongAccount(
+                    f"{stack} is in {region} (aws:region of Pulumi.{stack}.yaml), but {variable} "
+                    f"is {found}: set it to {region}, or unset it"
+                )
+        core = botocore.session.get_session()
+        core.set_default_client_config(_CONFIG)
+        session = boto3.Session(region_name=region, botocore_session=core)
+        identity = session.client("sts").get_caller_identity()
+        allowed = config.get(_ALLOWED)
+        if allowed is not None and identity["Account"] not in allowed:
+            raise WrongAccount(
+                f"{stack} is in the account {' or '.join(allowed)} ({_ALLOWED} of "
+                f"Pulumi.{stack}.yaml), but the credentials are of {identity['Account']} "
+                f"({identity['Arn']}): take others (AWS_PROFILE), or correct the file"
+            )
+        return cls(stack, region, identity["Account"], session)
+
+    @property
+    def name(self) -> str:
+        """What every name in the environment starts with."""
+        return f"{self.stack}-{SERVICE.project}"
+
+    @property
+    def lease_table(self) -> str:
+        """The table of the deploy lease."""
+        return lease_item.table_name(self.name)
+
+    @property
+    def state_bucket(self) -> str:
+        """The bucket of the state and the release records."""
+        return f"{self.name}-state-{self.account_id}"
+
+
+def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
+    """Read the configuration of a stack, as far as it says where the stack is.
+
+    Raises UnusableStack.
+    """
+    there = sorted(
+        path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        for path in folder.glob("Pulumi.*.yaml")
+    )
+    if stack not in there:
+        raise UnusableStack(
+            f"there is no stack {stack}: {folder} has "
+            f"{', '.join(there) or 'no Pulumi.<stack>.yaml'}"
+        )
+    file = f"Pulumi.{stack}.yaml"
+    try:
+        config = stack_config(stack, Program(SERVICE.project, folder, SERVICE.main))
+        region, allowed = config.get("aws:region"), config.get(_ALLOWED)
+    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
+        raise UnusableStack(
+            f"{file} cannot be read: it must be YAML with a section config ({_in_one_line(exc)})"
+        ) from exc
+    if not isinstance(region, str):
+        raise UnusableStack(f"{file} must have aws:region, such as eu-west-1, not {region}")
+    if allowed is not None and not _is_texts(allowed):
+        raise UnusableStack(f'{file}: {_ALLOWED} must be a list such as ["111122223333"]')
+    return config
+
+
+class _Wrong(click.ClickException):
+    exit_code = Exit.WRONG
+
+
+class _Held(click.ClickException):
+    exit_code = Exit.HELD
+
+
+@contextmanager
+def explained(stack: str) -> Iterator[None]:
+    """Turn what went wrong with a stack into one line on standard error and an exit code."""
+    try:
+        yield
+    except (UnusableStack, WrongAccount) as exc:
+        raise _Wrong(str(exc)) from exc
+    except LeaseTaken as exc:
+        raise _Held(str(exc)) from exc
+    except (LeaseLost, DamagedLease, DamagedRelease) as exc:
+        raise click.ClickException(str(exc)) from exc
+    except (BotoCoreError, ClientError) as exc:
+        raise click.ClickException(f"{_where(stack)}: {_of_sdk(exc)}") from exc
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _where(stack: str) -> str:
+    try:
+        return f"{stack} in {read_stack(stack)['aws:region']}"
+    except UnusableStack:
+        return stack
+
+
+def _of_sdk(error: BotoCoreError | ClientError) -> str:
+    if isinstance(error, NoCredentialsError):
+        return "no AWS credentials were found: sign in, or set AWS_PROFILE"
+    if not isinstance(error, ClientError):
+        return f"AWS could not be asked: {_in_one_line(error)}"
+    code = error.response["Error"]["Code"]
+    said = error.response["Error"].get("Message") or "no reason given"
+    advice = _ADVICE.get(code)
+    line = f"AWS refused {error.operation_name}: {code}, {said}"
+    return _in_one_line(line if advice is None else f"{line.rstrip('.')}; {advice}")
+
+
+def _in_one_line(said: object) -> str:
+    return " ".join(str(said).split())

@@ -1,0 +1,82 @@
+"""A local cloud of a test's own, and what a test does with it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from localcloud import cloud as local_cloud
+from localcloud.apply import Applied, apply
+from localcloud.home import Home
+from localcloud.kinds.base import Clients
+from localcloud.program import BOOTSTRAP, stack_config
+
+REGION = "eu-west-1"
+
+
+class Emulator:
+    """A running local cloud and how to talk to it."""
+
+    def __init__(self, cloud: local_cloud.Cloud) -> None:
+        self.cloud = cloud
+        self.endpoint = cloud.endpoint
+        self.session = cloud.session(REGION)
+        self.clients = Clients(self.session, self.endpoint)
+
+    def tell(self, note: Callable[..., None]) -> None:
+        """Let `note` know, and stop if it raises, each call by which a program is applied."""
+        session = self.cloud.session(REGION)
+        session.events.register("before-call.*", note)
+        self.clients = Clients(session, self.endpoint)  # those that are made keep their events
+
+    def client(self, service: str, session: boto3.Session | None = None, region: str | None = None):
+        return (session or self.session).client(service, region, endpoint_url=self.endpoint)
+
+    def bootstrap(self, stack: str = "local") -> Applied:
+        """Make what must be there before the service: its roles' boundary, the state's bucket."""
+        return apply(self.clients, stack, program=BOOTSTRAP)
+
+    def apply(
+        self, stack: str = "local", changes: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Applied:
+        """Apply the service; `changes` are put into its configuration, section by section."""
+        config = copy.deepcopy(stack_config(stack))
+        for section, values in (changes or {}).items():
+            config[f"retainwise:{section}"] |= values
+        if edge := config.get("retainwise:edge"):
+            edge["hosted_zone_id"] = self._hosted_zone(edge["host"].partition(".")[2])
+        return apply(self.clients, stack, config)
+
+    def _hosted_zone(self, domain: str) -> str:
+        """The account's own zone, which no program makes."""
+        route53 = self.client("route53")
+        zones = route53.list_hosted_zones()["HostedZones"]
+        if not zones:
+            route53.create_hosted_zone(Name=domain, CallerReference="test")
+            zones = route53.list_hosted_zones()["HostedZones"]
+        return zones[0]["Id"].rpartition("/")[2]
+
+    def as_role(self, name: str) -> boto3.Session:
+        """A session of the role with this name."""
+        role = f"arn:aws:iam::{local_cloud.ACCOUNT_ID}:role/{name}"
+        answer = self.client("sts").assume_role(RoleArn=role, RoleSessionName="test")
+        given = answer["Credentials"]
+        return boto3.Session(
+            given["AccessKeyId"],
+            given["SecretAccessKey"],
+            given["SessionToken"],
+            region_name=REGION,
+        )
+
+
+@contextmanager
+def running_emulator(folder: Path) -> Iterator[Emulator]:
+    """Run a local cloud for the block; `folder` is where it keeps its state."""
+    home = Home(folder)
+    with home.held("a test") as lock, local_cloud.running(home, lock) as cloud:
+        yield Emulator(cloud)
