@@ -10,11 +10,16 @@ import importlib
 import click
 
 COMMANDS = {
+    "bootstrap": ("operations.commands:bootstrap", "Prepare an account, once, for deploys."),
+    "deploy": ("operations.commands:deploy", "Bring what this checkout declares to a stack."),
+    "drift": ("operations.commands:drift", "Where AWS differs from what is declared."),
     "evaluate": ("model.commands:evaluate", "How good a model is on labelled customers."),
     "lease": ("operations.commands:lease", "Who changes a stack right now, or did last."),
     "predict": ("model.commands:predict", "Score a file, with no cloud at all."),
     "releases": ("operations.commands:releases", "What was deployed to a stack, newest first."),
+    "rollback": ("operations.commands:rollback", "Bring back what ran in an earlier release."),
     "sample": ("model.commands:sample", "Make a realistic customer file."),
+    "state": ("operations.commands:state", "The versions of a stack's state; put one back."),
     "submit": ("app.commands:submit", "Upload a file as any client of the API would."),
     "train": ("model.commands:train", "Train a model on any labelled CSV."),
     "up": ("retainwise.up:up", "Run the whole product on this machine."),

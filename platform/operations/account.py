@@ -10,21 +10,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.session
 import click
+import pulumi
 import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from infra import lease_item
 from localcloud.program import CHECKOUT, SERVICE, Program, stack_config
-from operations.lease import DamagedLease, LeaseLost, LeaseTaken
-from operations.releases import DamagedRelease
+from operations.errors import Exit, OperationError, WrongInput
+from operations.lease import DamagedLease
 
 _CONFIG = Config(
     signature_version="v4",
@@ -51,23 +51,11 @@ _ADVICE = {
 }
 
 
-class Exit(IntEnum):
-    """How a command ends."""
-
-    DONE = 0
-    FAILED = 1
-    WRONG = 2
-    """What was given is wrong."""
-    HELD = 3
-    """Somebody else holds the lease."""
-    DRIFT = 7
-
-
-class UnusableStack(Exception):
+class UnusableStack(WrongInput):
     """There is no file of this stack, or it does not say what is needed."""
 
 
-class WrongAccount(Exception):
+class WrongAccount(WrongInput):
     """The credentials or the region are not the stack's."""
 
 
@@ -155,27 +143,25 @@ def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
     return config
 
 
-class _Wrong(click.ClickException):
-    exit_code = Exit.WRONG
-
-
-class _Held(click.ClickException):
-    exit_code = Exit.HELD
-
-
 @contextmanager
 def explained(stack: str) -> Iterator[None]:
     """Turn what went wrong with a stack into one line on standard error and an exit code."""
     try:
         yield
-    except (UnusableStack, WrongAccount) as exc:
-        raise _Wrong(str(exc)) from exc
-    except LeaseTaken as exc:
-        raise _Held(str(exc)) from exc
-    except (LeaseLost, DamagedLease, DamagedRelease) as exc:
-        raise click.ClickException(str(exc)) from exc
+    except OperationError as exc:
+        raise _ended(str(exc), exc.code) from exc
+    except pulumi.RunError as exc:  # a wrong setting in the stack's file
+        raise _ended(str(exc), Exit.WRONG) from exc
+    except DamagedLease as exc:
+        raise _ended(str(exc), Exit.FAILED) from exc
     except (BotoCoreError, ClientError) as exc:
-        raise click.ClickException(f"{_where(stack)}: {_of_sdk(exc)}") from exc
+        raise _ended(f"{_where(stack)}: {_of_sdk(exc)}", Exit.FAILED) from exc
+
+
+def _ended(said: str, code: Exit) -> click.ClickException:
+    ended = click.ClickException(said)
+    ended.exit_code = code  # type: ignore[misc]  # so click's own documentation does it
+    return ended
 
 
 def _is_texts(value: object) -> bool:

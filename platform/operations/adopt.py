@@ -23,6 +23,7 @@ from localcloud.program import SERVICE, Declared, Program, run_program, stack_co
 from operations.account import StackAccount
 from operations.changes import Change, changes_of
 from operations.engine import Engine, OnEvent
+from operations.errors import OperationError, WrongInput
 from operations.graph import outputs_of, resource_id
 from operations.terraform import snake, type_of
 
@@ -40,11 +41,11 @@ _EXCLUSIVE = {
 }
 
 
-class CannotAdopt(Exception):
+class CannotAdopt(OperationError):
     """Something in the account is not clear; nothing was changed. The message says what."""
 
 
-class WrongTerraformState(Exception):
+class WrongTerraformState(WrongInput):
     """The file is no Terraform state of a version that is known."""
 
 
@@ -131,9 +132,7 @@ def search(
 class _Finder:
     """Stands where the AWS provider stands, and makes nothing."""
 
-    def __init__(
-        self, account: StackAccount, terraform: TerraformState, program: Program
-    ) -> None:
+    def __init__(self, account: StackAccount, terraform: TerraformState, program: Program) -> None:
         self._account = account
         self._terraform = terraform
         self._clients = Clients(account.session)
@@ -185,7 +184,10 @@ class _Finder:
 def import_(
     engine: Engine, ids: Mapping[Named, str], on_event: OnEvent = lambda _event: None
 ) -> list[Named]:
-    """Import what was found and is not in the state yet; return it. Raises EngineFailed, NoStack."""
+    """Import what was found and is not in the state yet; return it.
+
+    Raises EngineFailed, NoStack.
+    """
     with TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
         engine.preview(refresh=False, import_file=file, on_event=on_event)

@@ -20,6 +20,7 @@ from localcloud.program import BOOTSTRAP, SERVICE, stack_file
 from operations.account import StackAccount
 from operations.changes import Change, changes_of, check, summary
 from operations.engine import Engine, NoStack, OnEvent
+from operations.errors import OperationError
 from operations.state import backend_url, checkpoint_key, secrets_provider
 
 Say = Callable[[str], None]
@@ -27,7 +28,7 @@ Say = Callable[[str], None]
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
 
 
-class StateIsGone(Exception):
+class StateIsGone(OperationError):
     """There was a state and there is none: to begin anew would create everything once more."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.engine import Step
+from operations.errors import WrongInput
 
 STATEFUL = frozenset(
     {
@@ -31,7 +32,7 @@ _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _MOST_CHARACTERS = 60
 
 
-class NotAllowed(Exception):
+class NotAllowed(WrongInput):
     """The update would replace or delete what holds data, and nobody said that it may."""
 
 
@@ -77,11 +78,7 @@ class Change:
 
 def changes_of(steps: Iterable[Step]) -> list[Change]:
     """Pick out of a preview's steps what would change something in AWS."""
-    return [
-        Change(_WORDS[step.op], step)
-        for step in steps
-        if step.op in _WORDS and step.is_aws
-    ]
+    return [Change(_WORDS[step.op], step) for step in steps if step.op in _WORDS and step.is_aws]
 
 
 def check(changes: Iterable[Change], allowed: Collection[str]) -> None:

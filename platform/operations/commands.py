@@ -1,4 +1,4 @@
-"""The commands on a stack that only look: `retainwise lease` and `retainwise releases`.
+"""The commands on a stack: `retainwise deploy`, `rollback`, `releases`, `drift`, `lease` and so on.
 
 What they do is imported inside them, so that `--help` does not wait for the SDK or Pulumi.
 """
@@ -6,18 +6,43 @@ What they do is imported inside them, so that `--help` does not wait for the SDK
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from operations.account import StackAccount
+    from operations.changes import Change
+    from operations.deploy import Deployment
+    from operations.engine import Engine
     from operations.lease import Holder
     from operations.releases import Release
 
 stack_argument = click.argument("stack", metavar="STACK")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+folder_option = click.option(
+    "--project",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    hidden=True,
+    help="Where Pulumi.yaml and the stack's file are; for tests.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
+_url_option = click.option(
+    "--url", help="Where /readyz is asked; by default at the stack's own address."
+)
+_wait_option = click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=1),
+    default=900,
+    show_default=True,
+    help="How long new tasks may take to run and to answer, seconds.",
+)
 
 _COMMIT_LETTERS = 7  # as git shows it
 _DIGEST_LETTERS = 12  # as Docker shows it
@@ -140,3 +165,181 @@ def _say_table(rows: Sequence[Sequence[str]]) -> None:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+@click.command()
+@stack_argument
+@click.option(
+    "--allow-replace",
+    multiple=True,
+    metavar="NAME",
+    help="Let this resource be replaced or deleted, with what it holds. May be repeated.",
+)
+@yes_option
+@_url_option
+@_wait_option
+@folder_option
+def deploy(
+    stack: str,
+    allow_replace: Sequence[str],
+    yes: bool,
+    url: str | None,
+    wait_s: float,
+    folder: Path | None,
+) -> None:
+    """Bring what this checkout declares, and see that it runs."""
+    from operations.account import explained
+
+    with explained(stack):
+        release = _deployment(stack, yes, url, wait_s, folder).deploy(allow_replace)
+    if release is not None:
+        click.echo(f"{stack}: release {release.id} runs")
+
+
+@click.command()
+@stack_argument
+@click.option("--to", metavar="RELEASE", help="A good release's id; by default the one before.")
+@yes_option
+@_url_option
+@_wait_option
+@folder_option
+def rollback(
+    stack: str, to: str | None, yes: bool, url: str | None, wait_s: float, folder: Path | None
+) -> None:
+    """Bring back what ran in an earlier release; data is not touched."""
+    from operations.account import explained
+
+    with explained(stack):
+        release = _deployment(stack, yes, url, wait_s, folder).roll_back(to)
+    if release is not None:
+        click.echo(f"{stack}: release {release.id} runs, as {release.puts_back} did")
+
+
+def _deployment(
+    stack: str, yes: bool, url: str | None, wait_s: float, folder: Path | None
+) -> Deployment:
+    from localcloud.program import CHECKOUT
+    from operations.account import StackAccount
+    from operations.deploy import Deployment, Patience
+    from operations.progress import Progress
+
+    account = StackAccount.of(stack, folder or CHECKOUT)
+    return Deployment(
+        account,
+        engine_of(account, folder),
+        say=click.echo,
+        may_go_on=asked(stack, yes),
+        on_event=Progress(),
+        url=url,
+        patience=Patience(wait_s, wait_s),
+    )
+
+
+@click.command()
+@stack_argument
+@json_option
+@folder_option
+def drift(stack: str, as_json: bool, folder: Path | None) -> None:
+    """Compare AWS with what is declared; exit 7 when it differs. Changes nothing."""
+    from localcloud.program import CHECKOUT
+    from operations.account import StackAccount, explained
+    from operations.drift import look
+    from operations.errors import Exit
+    from operations.progress import Progress
+
+    with explained(stack):
+        account = StackAccount.of(stack, folder or CHECKOUT)
+        found = look(account, engine_of(account, folder), Progress())
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1))
+    else:
+        click.echo("\n".join(found.lines()))
+    sys.exit(Exit.DONE if found.is_none else Exit.DRIFT)
+
+
+@click.command()
+@stack_argument
+@yes_option
+@folder_option
+def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
+    """Make what must be in an account before the first deploy; again, it changes nothing."""
+    from localcloud.program import BOOTSTRAP, CHECKOUT
+    from operations.account import StackAccount, explained
+    from operations.bootstrap import bootstrap as begin
+    from operations.progress import Progress
+
+    service = folder or CHECKOUT
+    programs = folder / "bootstrap" if folder else BOOTSTRAP.stacks
+    with explained(stack):
+        is_changed = begin(
+            StackAccount.of(stack, programs),
+            scratch=service / ".local" / "bootstrap",
+            say=click.echo,
+            may_go_on=asked(stack, yes),
+            on_event=Progress(),
+            service=service,
+            programs=programs,
+        )
+    click.echo(f"{stack} is ready to be deployed to" if is_changed else f"{stack}: as declared")
+
+
+@click.command()
+@stack_argument
+@click.option("--restore", metavar="VERSION", help="Write this version as the newest.")
+@yes_option
+@folder_option
+def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> None:
+    """List the versions of a stack's state, or put an older one back."""
+    from localcloud.program import CHECKOUT
+    from operations.account import StackAccount, explained
+    from operations.deploy import under_lease
+    from operations.state import restore as put_back
+    from operations.state import versions
+
+    with explained(stack):
+        account = StackAccount.of(stack, folder or CHECKOUT)
+        if restore is None:
+            header = ("VERSION", "WRITTEN (UTC)", "BYTES", "")
+            rows = [
+                (
+                    one.id,
+                    f"{one.written.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                    "deleted" if one.is_deleted else str(one.size_bytes),
+                    "newest" if one.is_newest else "",
+                )
+                for one in versions(account)
+            ]
+            _say_table([header, *rows])
+            return
+        if not yes:
+            click.confirm(
+                f"Write version {restore} of the state of {stack} as the newest?", abort=True
+            )
+        with under_lease(account, f"restore state {restore}"):
+            count = put_back(account, restore)
+    click.echo(
+        f"{stack}: version {restore} with {count} resources is the newest; "
+        f"`retainwise drift {stack}` says what it does not know"
+    )
+
+
+def engine_of(account: StackAccount, folder: Path | None) -> Engine:
+    """Return the engine on a stack's state in its bucket."""
+    from localcloud.program import CHECKOUT
+    from operations.engine import Engine
+    from operations.state import backend_url
+
+    return Engine(account.stack, backend_url(account), folder or CHECKOUT)
+
+
+def asked(stack: str, yes: bool) -> Callable[[list[Change]], bool]:
+    """Ask a person before something is changed; without a terminal, `--yes` has to say it."""
+
+    def ask(changes: list[Change]) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise click.UsageError("there is no terminal to ask on: say --yes")
+        return click.confirm(f"Make these {len(changes)} changes to {stack}?")
+
+    return ask

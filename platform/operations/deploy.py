@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +21,13 @@ from typing import Any
 
 import yaml
 
-from localcloud.program import SERVICE, stack_file
+from localcloud.program import stack_file
 from operations.account import StackAccount
 from operations.changes import Change, changes_of, check, summary
 from operations.engine import Ending, Engine, EngineFailed, OnEvent
-from operations.lease import DeployLease, LeaseLost
-from operations.releases import Release, Releases
-from operations.state import backend_url
+from operations.errors import OperationError, WrongInput
+from operations.lease import DeployLease, Holder, LeaseLost
+from operations.releases import Release, Releases, What
 from operations.verify import NotRunning, declared_services, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
@@ -35,15 +36,15 @@ _LEASE_VARIABLE = "RETAINWISE_LEASE"
 Say = Callable[[str], None]
 
 
-class DeployFailed(Exception):
+class DeployFailed(OperationError):
     """A deploy did not end well; the message says why, and what runs now."""
 
 
-class NotConfirmed(Exception):
+class NotConfirmed(OperationError):
     """The person said no."""
 
 
-class NoSuchRelease(Exception):
+class NoSuchRelease(WrongInput):
     """There is nothing to go back to."""
 
 
@@ -99,28 +100,16 @@ class Deployment:
     @property
     def releases(self) -> Releases:
         """The stack's release records."""
-        return Releases(self.account.session.client("s3"), self.account.state_bucket, self.account.stack)
+        account = self.account
+        return Releases(account.session.client("s3"), account.state_bucket, account.stack)
 
     def _under_lease(
         self, what: str, new: Callable[[], _New], allow_replace: Collection[str]
     ) -> Release | None:
-        ending, lost = Ending(), []
-
-        def stop(why: LeaseLost) -> None:
-            lost.append(why)
-            ending.now()
-
-
-        dynamodb = self.account.session.client("dynamodb")
-        lease = DeployLease(dynamodb, self.account.lease_table, self.account.stack)
-        try:
-            with lease.held(whoami(), what, stop) as holder, TemporaryDirectory() as folder:
-                run = _Run(self, Path(folder), ending, {_LEASE_VARIABLE: holder.token})
-                return run.bring(new(), allow_replace)
-        except EngineFailed as exc:
-            if lost:
-                raise DeployFailed(f"{lost[0]}; its engine was ended") from exc
-            raise
+        ending = Ending()
+        with under_lease(self.account, what, ending) as holder, TemporaryDirectory() as folder:
+            run = _Run(self, Path(folder), ending, {_LEASE_VARIABLE: holder.token})
+            return run.bring(new(), allow_replace)
 
     def _earlier(self, to: str | None) -> Release:
         releases = list(self.releases.newest_first())
@@ -133,13 +122,13 @@ class Deployment:
                     f"`retainwise releases {self.account.stack}` lists them"
                 )
             return found
-        runs = next(iter(good), None)
-        if runs is not None and runs.puts_back is not None:
-            runs = next((one for one in good if one.id == runs.puts_back), runs)
-        for one in good:
-            # Older than what runs, or a second rollback would undo the first.
-            if runs is not None and one.id < runs.id and one.puts_back is None:
-                if _services_of(one.configuration) != _services_of(runs.configuration):
+        by_id = {one.id: one for one in good}
+        for newest in good[:1]:
+            runs = by_id.get(newest.puts_back or newest.id, newest)
+            for one in good:
+                # Older than what runs, or a second rollback would undo the first.
+                is_older = one.id < runs.id and one.puts_back is None
+                if is_older and _services_of(one.configuration) != _services_of(runs.configuration):
                     return one
         raise NoSuchRelease(
             f"{self.account.stack} has no good release with other services before this one"
@@ -150,7 +139,7 @@ class Deployment:
 class _New:
     """What is to be brought."""
 
-    what: str
+    what: What
     revision: str | None
     is_dirty: bool
     services_of: Release | None
@@ -170,9 +159,7 @@ class _Run:
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
-        changes = changes_of(
-            of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
-        )
+        changes = changes_of(of.engine.preview(plan=plan, config_file=config, on_event=of.on_event))
         for line in summary(changes):
             of.say(line)
         check(changes, allow_replace)
@@ -257,6 +244,30 @@ class _Run:
         return path
 
 
+@contextmanager
+def under_lease(account: StackAccount, what: str, ending: Ending | None = None) -> Iterator[Holder]:
+    """Hold the stack's deploy lease for the block.
+
+    ending: of the engine that runs in it, which is ended when the lease is lost.
+    Raises LeaseTaken, and LeaseLost when the block was ended for that.
+    """
+    lost: list[LeaseLost] = []
+
+    def stop(why: LeaseLost) -> None:
+        lost.append(why)
+        if ending is not None:
+            ending.now()
+
+    lease = DeployLease(account.session.client("dynamodb"), account.lease_table, account.stack)
+    try:
+        with lease.held(whoami(), what, stop) as holder:
+            yield holder
+    except OperationError as exc:
+        if lost:
+            raise lost[0] from exc
+        raise
+
+
 def whoami() -> str:
     """Name who deploys: the person on their machine, or CI with its run."""
     if run := os.environ.get("GITHUB_RUN_ID"):
@@ -291,6 +302,8 @@ def _revision(folder: Path) -> tuple[str | None, bool]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    git = shutil.which("git")
+    if git is None:
+        raise FileNotFoundError("git")
+    done = subprocess.run([git, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -80,9 +80,7 @@ class Drift:
         }
 
 
-def look(
-    account: StackAccount, engine: Engine, on_event: OnEvent = lambda _event: None
-) -> Drift:
+def look(account: StackAccount, engine: Engine, on_event: OnEvent = lambda _event: None) -> Drift:
     """Compare AWS with what is declared. Raises EngineFailed, NoStack and the SDK's errors."""
     changes = changes_of(engine.preview(on_event=on_event))
     managed, bootstrap = in_state(engine), of_bootstrap(account)

@@ -18,10 +18,12 @@ from typing import Any
 
 from localcloud.program import SERVICE, Program
 from operations import toolchain
+from operations.errors import OperationError
 
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 
+_MUST_NOT_ASK = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
     # Else the SDK in the CLI warns of each object that was written without a checksum.
@@ -29,7 +31,7 @@ OnEvent = Callable[[Event], None]
 }
 
 
-class EngineFailed(Exception):
+class EngineFailed(OperationError):
     """The CLI ended with an error.
 
     said: what it said was wrong, line by line.
@@ -40,7 +42,7 @@ class EngineFailed(Exception):
         self.said = said
 
 
-class NoStack(Exception):
+class NoStack(OperationError):
     """There is no state of this stack; the message says what that can mean."""
 
     def __init__(self, stack: str, backend: str) -> None:
@@ -179,18 +181,21 @@ class Engine:
         ends: Ending | None = None,
     ) -> list[Step]:
         config = ["--config-file", str(config_file)] if config_file else []
-        process = subprocess.Popen(
-            [toolchain.pulumi(), command, "--json", *options, *config, *_QUIET],
-            cwd=self.folder,
-            env=self._environment() | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         steps: list[Step] = []
         errors: list[str] = []
-        with _read(process.stderr) as said, (ends or Ending()).holding(process):
+        with (
+            subprocess.Popen(
+                [toolchain.pulumi(), command, "--json", *options, *config, *_QUIET],
+                cwd=self.folder,
+                env=self._environment() | dict(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+            _read(process.stderr) as said,
+            (ends or Ending()).holding(process),
+        ):
             for event in _events(process.stdout):
                 on_event(event)
                 steps += _steps(event)
@@ -202,7 +207,7 @@ class Engine:
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
-        if any(f"no stack named '{self.stack}'" in line for line in lines):
+        if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
 
@@ -243,6 +248,8 @@ class Ending:
                 process.wait()
 
 
+# What it says depends on the command.
+_NO_STACK = ("no stack named", "no stack selected")
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
 _IS_STEP = "resourcePreEvent"

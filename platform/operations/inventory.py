@@ -74,7 +74,7 @@ def _named(
     def listing(account: StackAccount) -> Iterator[str]:
         start = account.name
         given = {key: value.format(name=start) for key, value in arguments.items()}
-        for page in account.session.client(service).get_paginator(call).paginate(**given):
+        for page in _client(account, service).get_paginator(call).paginate(**given):
             for one in page.get(answer, ()):
                 resource_id = name(one)
                 if _last(resource_id).startswith(f"{start}-") or _last(resource_id) == start:
@@ -89,7 +89,7 @@ def _tagged(call: str, answer: str, key: str) -> Callable[[StackAccount], Iterat
     def listing(account: StackAccount) -> Iterator[str]:
         tags = {"project": "retainwise", "environment": account.stack}
         filters = [{"Name": f"tag:{tag}", "Values": [value]} for tag, value in tags.items()]
-        for page in account.session.client("ec2").get_paginator(call).paginate(Filters=filters):
+        for page in _client(account, "ec2").get_paginator(call).paginate(Filters=filters):
             for one in page[answer]:
                 there = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
                 if tags.items() <= there.items() and one.get("State") != "deleted":
@@ -99,10 +99,15 @@ def _tagged(call: str, answer: str, key: str) -> Callable[[StackAccount], Iterat
 
 
 def _services(account: StackAccount) -> Iterator[str]:
-    ecs = account.session.client("ecs")
+    ecs = _client(account, "ecs")
     for cluster in _CLUSTERS(account):
         for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
             yield from page["serviceArns"]
+
+
+def _client(account: StackAccount, service: str) -> Any:  # noqa: ANN401 - of whichever service
+    make: Any = account.session.client
+    return make(service)
 
 
 def _key(name: str) -> Callable[[Any], str]:
@@ -124,7 +129,11 @@ _LISTINGS: Mapping[str, Callable[[StackAccount], Iterable[str]]] = {
         "events", "list_rules", "Rules", _key("Name"), NamePrefix="{name}"
     ),
     "aws:cloudwatch/logGroup:LogGroup": _named(
-        "logs", "describe_log_groups", "logGroups", _key("logGroupName"), logGroupNamePrefix="{name}"
+        "logs",
+        "describe_log_groups",
+        "logGroups",
+        _key("logGroupName"),
+        logGroupNamePrefix="{name}",
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": _named(
         "cloudwatch", "describe_alarms", "MetricAlarms", _key("AlarmName"), AlarmNamePrefix="{name}"

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ulid import ULID
 
 from infra.lease_item import DamagedLease, Holder, Item, as_item, as_number, read_item, table_name
+from operations.errors import Exit, OperationError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,8 +54,10 @@ _RETRY_AT = 1 / 12  # after a renewal that got no answer
 _GIVE_UP_AT = 5 / 6
 
 
-class LeaseTaken(Exception):
+class LeaseTaken(OperationError):
     """Somebody else holds the lease."""
+
+    code = Exit.HELD
 
     def __init__(self, stack: str, holder: Holder, now: datetime) -> None:
         self.stack, self.holder = stack, holder
@@ -66,7 +69,7 @@ class LeaseTaken(Exception):
         )
 
 
-class LeaseLost(Exception):
+class LeaseLost(OperationError):
     """The lease is not ours any more: what runs under it has to stop."""
 
 

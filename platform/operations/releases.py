@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from ulid import ULID
 
 from localcloud.program import SERVICE
+from operations.errors import OperationError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,7 +26,7 @@ Ended: TypeAlias = Literal["good", "failed", "put back"]
 Result: TypeAlias = Literal["running", "good", "failed", "put back"]
 
 
-class DamagedRelease(Exception):
+class DamagedRelease(OperationError):
     """What lies under a record's key is not one; the message names the key."""
 
 

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from localcloud.program import SERVICE
 from operations.account import StackAccount
+from operations.errors import WrongInput
 
 
-class NoSuchVersion(Exception):
+class NoSuchVersion(WrongInput):
     """The state has no such version, or it cannot be used; the message says which there are."""
 
 
@@ -50,7 +52,8 @@ def versions(account: StackAccount) -> Iterator[Version]:
     pages = account.session.client("s3").get_paginator("list_object_versions")
     found = []
     for page in pages.paginate(Bucket=account.state_bucket, Prefix=key):
-        for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+        listed: list[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        for one in listed:
             if one["Key"] == key:
                 found.append(
                     Version(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from localcloud.program import CHECKOUT
+from operations.errors import OperationError
 
 VERSION = metadata.version("pulumi")
 """Of the SDK, which the CLI must match: the format of the state hangs on it."""
@@ -29,7 +30,7 @@ _STAMP = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _SAY_EVERY_S = 15.0
 
 
-class NoToolchain(Exception):
+class NoToolchain(OperationError):
     """There is no Pulumi CLI of the pinned version; the message says how to get it."""
 
     def __init__(self, why: str) -> None:
@@ -129,6 +130,6 @@ def _version(cli: Path) -> str | None:
 
 if __name__ == "__main__":
     try:
-        print(f"Pulumi CLI {VERSION}: {install(sys.stderr)}")
+        print(f"Pulumi CLI {VERSION}: {install(sys.stderr)}")  # noqa: T201 - it is a command
     except NoToolchain as exc:
         sys.exit(f"make tools: {exc}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.account import StackAccount
+from operations.errors import OperationError
 
 _LOOK_EVERY_S = 5.0
 _ANSWER_WITHIN_S = 10.0
@@ -22,7 +23,7 @@ _GOOD_ANSWERS = 3
 """In a row: a task that is on its way out may be the one that answers."""
 
 
-class NotRunning(Exception):
+class NotRunning(OperationError):
     """What was declared does not run, or does not answer; the message says what does."""
 
 
@@ -129,7 +130,7 @@ def _ask(url: str) -> str | None:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:  # type: ignore[override]
+    def redirect_request(self, *_: object) -> None:
         return None
 
 
@@ -139,5 +140,3 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 def _revision(arn: str) -> str:
     """`prod-retainwise-web:86` of a task definition's ARN."""
     return arn.rpartition("/")[2]
-
-

@@ -49,10 +49,10 @@ class Emulator:
         for section, values in (changes or {}).items():
             config[f"retainwise:{section}"] |= values
         if edge := config.get("retainwise:edge"):
-            edge["hosted_zone_id"] = self._hosted_zone(edge["host"].partition(".")[2])
+            edge["hosted_zone_id"] = self.hosted_zone(edge["host"].partition(".")[2])
         return apply(self.clients, stack, config)
 
-    def _hosted_zone(self, domain: str) -> str:
+    def hosted_zone(self, domain: str) -> str:
         """The account's own zone, which no program makes."""
         route53 = self.client("route53")
         zones = route53.list_hosted_zones()["HostedZones"]

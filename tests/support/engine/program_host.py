@@ -1,32 +1,38 @@
 """Runs a Pulumi program on disk for the engine, in this process.
 
 Pulumi's own language host for Python cannot be built from its modules; its SDK has the half that
-runs a function, and this is the other half: a folder's `__main__.py`, with the folder on the path.
+runs a function, and this is the other half: a folder's `__main__.py`, with the folder on the path
+and the CLI's environment, which a host that the CLI starts would have inherited.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, plugin_pb2
 
 
 class ProgramHost(LanguageServer):
-    """One program at a time: what it imports, and the settings of its run, are the process's."""
+    """One program at a time: what it imports, and the environment, are the process's."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         super().__init__(lambda: None)
+        self._port = port
 
     def Run(self, request, context):
-        folder = request.info.program_directory or request.pwd
-        entry = Path(folder, request.info.entry_point or request.program)
-        # A folder is run by its __main__.py; what that imports lies beside it.
-        self.program = lambda: run(entry if entry.is_dir() else Path(folder))
-        return super().Run(request, context)
+        folder = Path(request.info.program_directory or request.pwd)
+        self.program = lambda: run(folder)
+        with _environment(_of_cli(self._port)):
+            return super().Run(request, context)
 
     def Handshake(self, request, context):
         return language_pb2.LanguageHandshakeResponse()
@@ -34,13 +40,41 @@ class ProgramHost(LanguageServer):
     def GetPluginInfo(self, request, context):
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
+    def Cancel(self, request, context):
+        return empty_pb2.Empty()
+
     def InstallDependencies(self, request, context):
         yield from ()
 
 
 def run(folder: Path) -> None:
+    """Run the program in a folder, as `python folder` does."""
     sys.path.insert(0, str(folder))
     try:
         runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
     finally:
         sys.path.remove(str(folder))
+
+
+def _of_cli(port: int) -> Mapping[str, str]:
+    """Find the CLI that speaks to the host on this port; it was started from this process."""
+    for process in psutil.Process().children(recursive=True):
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            continue  # it has just ended
+        if environment.get("PULUMI_DEBUG_LANGUAGES") == f"python:{port}":
+            return environment
+    return {}
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ |= variables
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ |= before

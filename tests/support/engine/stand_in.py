@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -311,10 +311,9 @@ def _as_found(kind: Kind, found: Found, old: Properties) -> Properties:
 
 
 def _delete(kind: Kind, found: Found) -> None:
-    try:
+    # A setting goes with the resource that it belongs to.
+    with suppress(NotImplementedError):
         kind.delete(found)
-    except NotImplementedError:
-        pass  # a setting goes with the resource that it belongs to
 
 
 def _untag(kind: Kind, found: Found, keys: list[str]) -> None:

@@ -1,43 +1,140 @@
-"""A Pulumi project of a test's own, with the stand-ins attached to the CLI."""
+"""A Pulumi project of a test's own: its stack's file, and the real CLI with the stand-ins attached.
+
+The servers run in this process, which saves the CLI from starting them for each command, and lets a
+test look into them.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
+import pytest
+import yaml
 from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
 
+from emulator import REGION, Emulator
 from engine.program_host import ProgramHost
 from engine.stand_in import StandIn
+from localcloud import cloud as local_cloud
 from localcloud.kinds.base import Clients
-from localcloud.program import CHECKOUT
+from localcloud.program import BOOTSTRAP, CHECKOUT, SERVICE
+from operations import toolchain
+from operations.account import StackAccount
+from operations.engine import Engine
+from operations.state import backend_url
 
 _MESSAGE_BYTES = 400 * 1024 * 1024  # as Pulumi's own
 
 
-@dataclass
-class Attached:
-    """The host and the provider, served by this process for as many runs as there are."""
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with both programs, in which a stack's file can be changed."""
 
+    folder: Path
+    emulator: Emulator
     provider: StandIn
-    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bootstrap(self) -> Path:
+        """The folder of the bootstrap's project."""
+        return self.folder / "bootstrap"
+
+    def write_stack(self, stack: str, like: str | None = None) -> None:
+        """Copy a stack's files of the checkout, with a zone that the account has."""
+        for source, folder in ((SERVICE.stacks, self.folder), (BOOTSTRAP.stacks, self.bootstrap)):
+            document = yaml.safe_load((source / f"Pulumi.{like or stack}.yaml").read_text("utf-8"))
+            if edge := document["config"].get("retainwise:edge"):
+                domain = edge["host"].partition(".")[2]
+                edge["hosted_zone_id"] = self.emulator.hosted_zone(domain)
+            (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document), "utf-8")
+
+    def change(self, stack: str, section: str, **values: Any) -> None:
+        """Change values of a section of the stack's file; a dict is merged into what is there."""
+        path = self.folder / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text("utf-8"))
+        there = document["config"].setdefault(f"retainwise:{section}", {})
+        for key, value in values.items():
+            there[key] = {**there[key], **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(document), "utf-8")
+
+    def account(self, stack: str) -> StackAccount:
+        return StackAccount.of(stack, self.folder)
+
+    def engine(self, stack: str) -> Engine:
+        return Engine(stack, backend_url(self.account(stack)), self.folder)
+
+    def pulumi(self, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type a command of the CLI as a person does, against the stack's state."""
+        return subprocess.run(
+            [toolchain.pulumi(), *arguments, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "PULUMI_BACKEND_URL": backend_url(self.account(stack)),
+                "PULUMI_STACK": stack,
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 @contextmanager
-def attached(clients: Clients) -> Iterator[Attached]:
+def workspace(folder: Path, emulator: Emulator) -> Iterator[Workspace]:
+    """Lay out a project for the block, with this process's environment set for it."""
+    # Pulumi wants the program below the project, and the program's checkout stays where it is.
+    project = folder / "project"
+    (project / "bootstrap").mkdir(parents=True)
+    (project / "platform").symlink_to(CHECKOUT / "platform")
+    (project / "bootstrap" / "program").symlink_to(BOOTSTRAP.main)
+    shutil.copy(SERVICE.stacks / "Pulumi.yaml", project)
+    document = yaml.safe_load((BOOTSTRAP.stacks / "Pulumi.yaml").read_text("utf-8"))
+    (project / "bootstrap" / "Pulumi.yaml").write_text(
+        yaml.safe_dump({**document, "main": "program"}), "utf-8"
+    )
+    with attached(emulator.clients) as (provider, debugging), pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "PULUMI_", "GITHUB_")):
+                patch.delenv(name)
+        environment = {
+            "AWS_ACCESS_KEY_ID": local_cloud.ACCOUNT_ID,
+            "AWS_SECRET_ACCESS_KEY": local_cloud.SECRET,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": emulator.endpoint,
+            "AWS_REGION": REGION,
+            "PULUMI_HOME": str(folder / "pulumi"),
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            **debugging,
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield Workspace(project, emulator, provider)
+
+
+@contextmanager
+def attached(clients: Clients) -> Iterator[tuple[StandIn, dict[str, str]]]:
+    """Serve the host and the provider for the block; say where, as the CLI takes it."""
     provider = StandIn(clients)
     with _served() as (host_server, host_port), _served() as (provider_server, provider_port):
-        language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(), host_server)
+        host = ProgramHost(host_port)
+        language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, host_server)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, provider_server)
         host_server.start()
         provider_server.start()
-        yield Attached(
+        yield (
             provider,
             {
                 "PULUMI_DEBUG_LANGUAGES": f"python:{host_port}",

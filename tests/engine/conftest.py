@@ -1,0 +1,85 @@
+"""The real Pulumi CLI with the stand-ins; without the CLI these tests cannot run."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from emulator import Emulator, running_emulator
+from engine.workspace import Workspace, workspace
+from operations import toolchain
+from retainwise.cli import main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cli() -> None:
+    try:
+        toolchain.pulumi()
+    except toolchain.NoToolchain as exc:
+        if os.environ.get("CI"):
+            pytest.fail(str(exc), pytrace=False)
+        pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """A local cloud with nothing in it, for all tests of a module."""
+    with running_emulator(tmp_path_factory.mktemp("cloud")) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Workspace]:
+    """A Pulumi project whose programs make what they declare in the local cloud."""
+    with workspace(tmp_path_factory.mktemp("engine"), emulator) as project:
+        yield project
+
+
+class Readiness:
+    """What `/readyz` of the service answers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.status = 200
+        self.asked = 0
+
+
+@pytest.fixture
+def ready() -> Iterator[Readiness]:
+    """A service that is well, unless a test says otherwise."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            readiness.asked += 1
+            self.send_response(readiness.status if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        readiness = Readiness(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield readiness
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def run(project: Workspace) -> Callable[..., Result]:
+    """Run `retainwise …` on the test's project."""
+
+    def command(*arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, [*arguments, "--project", str(project.folder)])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return command
