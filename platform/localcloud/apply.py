@@ -100,7 +100,7 @@ class _LocalProvider:
         self._declared.add((region, kind.type, found.id))
         if declared.type == "aws:ecs/taskDefinition:TaskDefinition":
             self.applied.tasks.append(_task(declared.inputs))
-        return found.id, found.outputs
+        return found.outputs.get("id", found.id), found.outputs
 
     def invoke(self, function: str) -> Mapping[str, Any]:
         """See Provider."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import EMPTY_TAG, Found, Inputs, Kind, Tags, from_aws, to_aws
+from localcloud.kinds.base import EMPTY_TAG, Found, Inputs, Kind, Tags, from_aws, the_one, to_aws
 
 # What AWS Backup spells otherwise than the AWS provider does.
 _NAMES = {
@@ -13,7 +13,12 @@ _NAMES = {
     "schedule": "ScheduleExpression",
     "deleteAfter": "DeleteAfterDays",
     "destinationVaultArn": "DestinationBackupVaultArn",
+    "startWindow": "StartWindowMinutes",
+    "completionWindow": "CompletionWindowMinutes",
 }
+# Of a rule, what AWS has where nothing is declared.
+_RULE = {"startWindow": 60, "completionWindow": 180}
+_MADE_UP = "ruleId"
 
 
 class _Tagged(Kind):
@@ -33,12 +38,19 @@ class Vault(_Tagged):
 
     type = "aws:backup/vault:Vault"
     takes_region = True
+    replaced_for = frozenset({"kmsKeyArn", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        vaults = self.aws.backup.list_backup_vaults()["BackupVaultList"]
-        ours = (one for one in vaults if one["BackupVaultName"] == inputs["name"])
-        return next(map(self._found, ours), None)
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            one = self.aws.backup.describe_backup_vault(BackupVaultName=resource_id)
+        except self.aws.backup.exceptions.ResourceNotFoundException:
+            return None
+        return self._found(one)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -74,10 +86,46 @@ class Plan(_Tagged):
     """A plan. AWS makes up its id, so it is found by its name among the stack's."""
 
     type = "aws:backup/plan:Plan"
+    replaced_for = frozenset({"name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         return next((one for one in self.owned() if one.properties["name"] == inputs["name"]), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            answer = self.aws.backup.get_backup_plan(BackupPlanId=resource_id)
+        except self.aws.backup.exceptions.ResourceNotFoundException:
+            return None
+        if "DeletionDate" in answer:
+            return None
+        plan = answer["BackupPlan"]
+        properties = {
+            "name": plan["BackupPlanName"],
+            "rules": [_rule(one) for one in from_aws(plan["Rules"], _NAMES)],
+        }
+        arn = answer["BackupPlanArn"]
+        return Found(resource_id, properties, {"arn": arn}, self._tags(arn))
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its name, which several can have."""
+        ids = [
+            one["BackupPlanId"] for one in self._all() if one["BackupPlanName"] == inputs["name"]
+        ]
+        return the_one(found for found in map(self.get, ids) if found)
+
+    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
+        """See Kind."""
+        return {**super().wanted(inputs), "rules": [_rule(one) for one in inputs["rules"]]}
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        rules = [
+            {key: value for key, value in rule.items() if value != _RULE.get(key)}
+            for rule in found.properties["rules"]
+        ]
+        return {**super().inputs_of(found), "rules": rules}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -93,19 +141,19 @@ class Plan(_Tagged):
 
     def owned(self) -> Iterable[Found]:
         """See Kind."""
-        for one in self.aws.backup.list_backup_plans()["BackupPlansList"]:
-            tags = self._tags(one["BackupPlanArn"])
-            if self.is_ours(tags):
-                plan = self.aws.backup.get_backup_plan(BackupPlanId=one["BackupPlanId"])
-                properties = {
-                    "name": plan["BackupPlan"]["BackupPlanName"],
-                    "rules": from_aws(plan["BackupPlan"]["Rules"], _NAMES),
-                }
-                yield Found(one["BackupPlanId"], properties, {"arn": one["BackupPlanArn"]}, tags)
+        for one in self._all():
+            if self.is_ours(self._tags(one["BackupPlanArn"])):
+                found = self.get(one["BackupPlanId"])
+                if found:
+                    yield found
 
     def delete(self, found: Found) -> None:
         """See Kind."""
         self.aws.backup.delete_backup_plan(BackupPlanId=found.id)
+
+    def _all(self) -> Iterable[Mapping[str, Any]]:
+        for page in self.aws.backup.get_paginator("list_backup_plans").paginate():
+            yield from page["BackupPlansList"]
 
 
 class Selection(Kind):
@@ -113,6 +161,8 @@ class Selection(Kind):
 
     type = "aws:backup/selection:Selection"
     has_tags = False
+    defaults: ClassVar = {"resources": []}
+    replaced_for = frozenset({"iamRoleArn", "name", "planId", "resources"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -120,6 +170,22 @@ class Selection(Kind):
             one for one in self._of(inputs["planId"]) if one.properties["name"] == inputs["name"]
         )
         return next(ours, None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the plan's and its own."""
+        plan, _, selection = resource_id.partition("|")
+        try:
+            return self._found(plan, selection)
+        except self.aws.backup.exceptions.ResourceNotFoundException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its name, which several can have."""
+        try:
+            selections = list(self._of(inputs["planId"]))
+        except self.aws.backup.exceptions.ResourceNotFoundException:
+            return None
+        return the_one(one for one in selections if one.properties["name"] == inputs["name"])
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -145,23 +211,28 @@ class Selection(Kind):
     def delete(self, found: Found) -> None:
         """See Kind."""
         self.aws.backup.delete_backup_selection(
-            BackupPlanId=found.properties["planId"], SelectionId=found.id
+            BackupPlanId=found.properties["planId"], SelectionId=found.id.partition("|")[2]
         )
 
     def _of(self, plan: str) -> Iterable[Found]:
-        backup = self.aws.backup
-        answer = backup.list_backup_selections(BackupPlanId=plan)
+        answer = self.aws.backup.list_backup_selections(BackupPlanId=plan)
         for one in answer["BackupSelectionsList"]:
-            selection = backup.get_backup_selection(
-                BackupPlanId=plan, SelectionId=one["SelectionId"]
-            )["BackupSelection"]
-            properties = {
-                "planId": plan,
-                "name": selection["SelectionName"],
-                "iamRoleArn": selection["IamRoleArn"],
-                "resources": selection["Resources"],
-            }
-            yield Found(one["SelectionId"], properties)
+            yield self._found(plan, one["SelectionId"])
+
+    def _found(self, plan: str, selection: str) -> Found:
+        answer = self.aws.backup.get_backup_selection(BackupPlanId=plan, SelectionId=selection)
+        one = answer["BackupSelection"]
+        properties = {
+            "planId": plan,
+            "name": one["SelectionName"],
+            "iamRoleArn": one["IamRoleArn"],
+            "resources": one.get("Resources", []),
+        }
+        return Found(f"{plan}|{selection}", properties)
+
+
+def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_RULE, **{key: value for key, value in rule.items() if key != _MADE_UP}}
 
 
 def _plan(properties: Mapping[str, Any]) -> dict[str, Any]:

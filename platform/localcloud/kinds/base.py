@@ -28,6 +28,7 @@ STACK_TAG = "retainwise:stack"
 NAME_TAG = "retainwise:resource"
 PROTECT_TAG = "retainwise:protect"
 EMPTY_TAG = "retainwise:delete-with-contents"
+_OURS = frozenset({STACK_TAG, NAME_TAG, PROTECT_TAG, EMPTY_TAG})
 
 # What is meant for the AWS provider, and is no property of the resource.
 _FOR_THE_PROVIDER = frozenset(
@@ -35,8 +36,16 @@ _FOR_THE_PROVIDER = frozenset(
 )
 
 
+# How the tags begin that AWS puts on by itself, and that nobody declares.
+_AWS_TAGS = "aws:"
+
+
 class Unapplicable(Exception):
     """The local cloud cannot become what the program declares; the message says why."""
+
+
+class Ambiguous(Exception):
+    """Several resources could be the one that was looked for; the message names them."""
 
 
 class Clients:
@@ -82,12 +91,19 @@ class Clients:
 
 @dataclass(frozen=True)
 class Found:
-    """A resource that is there: how AWS calls it, how it is, and what the program may refer to."""
+    """A resource that is there: how AWS calls it, how it is, and what the program may refer to.
+
+    id: what the AWS provider imports it by, such as the URL of a queue or `role:name` of a policy
+        inside a role.
+    outputs: with an `id` where that is not what a program knows it by.
+    declared: what is wanted of it, where a change takes all of it and not all of it is told.
+    """
 
     id: str
     properties: Mapping[str, Any]
     outputs: Mapping[str, Any] = field(default_factory=dict)
     tags: Tags = field(default_factory=dict)
+    declared: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class Kind(ABC):
@@ -99,6 +115,10 @@ class Kind(ABC):
     """Whether the program may declare it for another region than the stack's."""
     documents: ClassVar[frozenset[str]] = frozenset()
     """Inputs that are JSON, compared by what they say and not by how they are written."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Properties as AWS has them where nothing is declared."""
+    replaced_for: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that AWS's provider changes only by making a new resource."""
 
     def __init__(self, aws: Clients, stack: str) -> None:
         self.aws = aws
@@ -111,13 +131,49 @@ class Kind(ABC):
         A setting of another resource is always there.
         """
 
+    @abstractmethod
+    def get(self, resource_id: str) -> Found | None:
+        """Return the resource with this id, whoever made it, None when it is not there.
+
+        resource_id: as `Found.id` has it.
+        A setting of another resource is not there when it was never set, nor when that is gone.
+        """
+
+    def import_id(self, resource_id: str, inputs: Inputs) -> str:
+        """Give the id that `get` takes, of what a program declares so and knows by this id."""
+        return resource_id
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """Return what plays this part in an account that was built by hand.
+
+        By what it is, never by a tag of ours; None when there is no such thing, or when it fits
+        only in part. Raises Ambiguous when several fit.
+        """
+        return self.find(name, inputs)
+
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """Give the program's inputs the form of the properties that `find` returns."""
-        return {
+        declared = {
             key: json.loads(value) if key in self.documents else value
             for key, value in inputs.items()
             if key not in _FOR_THE_PROVIDER
         }
+        return {**self.defaults, **declared}
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """Give the inputs by which the program would declare what is there.
+
+        The reverse of `wanted`. What AWS has where nothing is declared is left out; so are the tags
+        that are not the program's.
+        """
+        inputs = {
+            key: document(value) if key in self.documents else value
+            for key, value in found.properties.items()
+            if value is not None and value != self.defaults.get(key)
+        }
+        if self.has_tags and (tags := declared_tags(found.tags)):
+            inputs["tags"] = tags
+        return inputs
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """Create it; properties that its creation does not take are left to `change`."""
@@ -152,6 +208,32 @@ class Kind(ABC):
             f"{found.id}: {', '.join(sorted(properties))} cannot be changed in place. Remove "
             "the local state to start with an empty cloud, or take the change back."
         )
+
+
+def the_one(fitting: Iterable[Found]) -> Found | None:
+    """Return the only one that fits, None when none does. Raises Ambiguous when several do."""
+    match list(fitting):
+        case []:
+            return None
+        case [one]:
+            return one
+        case several:
+            ids = " and ".join(sorted(one.id for one in several))
+            raise Ambiguous(f"{ids}: each could be the one that the program means")
+
+
+def declared_tags(tags: Tags) -> dict[str, str]:
+    """Leave out the tags that no program declares: ours, and AWS's own."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if key not in _OURS and not key.startswith(_AWS_TAGS)
+    }
+
+
+def document(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Write JSON in the one way in which a text of it can be compared."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def tags_from(pairs: Iterable[Mapping[str, str]], key: str = "Key", value: str = "Value") -> Tags:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, from_aws, pairs_from, tags_from, to_aws
 
-_SUBSCRIBERS = "subscriberSnsTopicArns"
+_SUBSCRIBERS = {"subscriberSnsTopicArns": "SNS", "subscriberEmailAddresses": "EMAIL"}
 
 
 class Budget(Kind):
     """A budget, by its name."""
 
     type = "aws:budgets/budget:Budget"
+    defaults: ClassVar = {"notifications": []}
+    replaced_for = frozenset({"accountId", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(self._id(inputs["name"]))
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the account's and the budget's name."""
+        account, _, name = resource_id.partition(":")
         try:
-            answer = self.aws.budgets.describe_budget(
-                AccountId=self._account, BudgetName=inputs["name"]
-            )
+            answer = self.aws.budgets.describe_budget(AccountId=account, BudgetName=name)
         except self.aws.budgets.exceptions.NotFoundException:
             return None
         return self._found(answer["Budget"])
@@ -29,10 +34,17 @@ class Budget(Kind):
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
         values = super().wanted(inputs)
-        told = [{**one, _SUBSCRIBERS: sorted(one[_SUBSCRIBERS])} for one in values["notifications"]]
+        told = [
+            {key: sorted(value) if key in _SUBSCRIBERS else value for key, value in one.items()}
+            for one in values["notifications"]
+        ]
         amount = _amount(values["limitAmount"])
         rest = {"limitAmount": amount, "notifications": _ordered(told)}
         return {**values, **rest}
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        return {**super().inputs_of(found), "limitAmount": f"{found.properties['limitAmount']:g}"}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -51,7 +63,7 @@ class Budget(Kind):
             raise self.fixed(found, ["name"])
         if differing.keys() - {"notifications"}:
             self.aws.budgets.update_budget(AccountId=self._account, NewBudget=_budget(wanted))
-        of_budget = {"AccountId": self._account, "BudgetName": found.id}
+        of_budget = {"AccountId": self._account, "BudgetName": found.properties["name"]}
         there = found.properties["notifications"]
         for one in there:
             if one not in wanted["notifications"]:
@@ -64,7 +76,7 @@ class Budget(Kind):
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
         self.aws.budgets.tag_resource(
-            ResourceARN=self._arn(found.id), ResourceTags=pairs_from(tags)
+            ResourceARN=found.outputs["arn"], ResourceTags=pairs_from(tags)
         )
 
     def owned(self) -> Iterable[Found]:
@@ -74,16 +86,21 @@ class Budget(Kind):
             for one in page.get("Budgets", ()):
                 tags = self._tags(one["BudgetName"])
                 if self.is_ours(tags):
-                    yield Found(one["BudgetName"], {}, {}, tags)
+                    name = one["BudgetName"]
+                    yield Found(self._id(name), {"name": name}, {}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
-        self.aws.budgets.delete_budget(AccountId=self._account, BudgetName=found.id)
+        name = found.properties["name"]
+        self.aws.budgets.delete_budget(AccountId=self._account, BudgetName=name)
 
     @functools.cached_property
     def _account(self) -> str:
         account: str = self.aws.sts.get_caller_identity()["Account"]
         return account
+
+    def _id(self, name: str) -> str:
+        return f"{self._account}:{name}"
 
     def _arn(self, name: str) -> str:
         return f"arn:aws:budgets::{self._account}:budget/{name}"
@@ -102,7 +119,7 @@ class Budget(Kind):
             "timeUnit": one["TimeUnit"],
             "notifications": _ordered(self._notifications(name)),
         }
-        return Found(name, properties, {"arn": self._arn(name)}, self._tags(name))
+        return Found(self._id(name), properties, {"arn": self._arn(name)}, self._tags(name))
 
     def _notifications(self, name: str) -> Iterable[dict[str, Any]]:
         of_budget = {"AccountId": self._account, "BudgetName": name}
@@ -112,8 +129,11 @@ class Budget(Kind):
             subscribers = self.aws.budgets.describe_subscribers_for_notification(
                 **of_budget, Notification=one
             )["Subscribers"]
-            topics = sorted(to["Address"] for to in subscribers)
-            yield {**from_aws(one), _SUBSCRIBERS: topics}
+            told = {
+                key: sorted(to["Address"] for to in subscribers if to["SubscriptionType"] == kind)
+                for key, kind in _SUBSCRIBERS.items()
+            }
+            yield {**from_aws(one), **{key: value for key, value in told.items() if value}}
 
 
 def _budget(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,11 +147,13 @@ def _budget(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _told(one: Mapping[str, Any]) -> dict[str, Any]:
     """A notification and whom to tell, as AWS's calls take them."""
-    said = {key: value for key, value in one.items() if key != _SUBSCRIBERS}
+    said = {key: value for key, value in one.items() if key not in _SUBSCRIBERS}
     return {
         "Notification": to_aws(said),
         "Subscribers": [
-            {"SubscriptionType": "SNS", "Address": topic} for topic in one[_SUBSCRIBERS]
+            {"SubscriptionType": kind, "Address": address}
+            for key, kind in _SUBSCRIBERS.items()
+            for address in one.get(key, ())
         ],
     }
 

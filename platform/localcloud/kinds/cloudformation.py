@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
@@ -16,11 +16,17 @@ class Stack(Kind):
 
     type = "aws:cloudformation/stack:Stack"
     documents = frozenset({"templateBody"})
+    defaults: ClassVar = {"parameters": {}}
+    replaced_for = frozenset({"name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
         try:
-            [one] = self.aws.cloudformation.describe_stacks(StackName=inputs["name"])["Stacks"]
+            [one] = self.aws.cloudformation.describe_stacks(StackName=resource_id)["Stacks"]
         except ClientError as exc:
             if is_missing(exc, "ValidationError"):  # so AWS says that there is none
                 return None
@@ -73,10 +79,10 @@ class Stack(Kind):
     def _found(self, one: Mapping[str, Any]) -> Found:
         name = one["StackName"]
         template = self.aws.cloudformation.get_template(StackName=name)["TemplateBody"]
-        parameters = tags_from(one["Parameters"], "ParameterKey", "ParameterValue")
+        parameters = tags_from(one.get("Parameters", ()), "ParameterKey", "ParameterValue")
         properties = {"name": name, "templateBody": template, "parameters": parameters}
         outputs = tags_from(one.get("Outputs", ()), "OutputKey", "OutputValue")
-        return Found(one["StackId"], properties, {"outputs": outputs}, tags_from(one["Tags"]))
+        return Found(name, properties, {"outputs": outputs}, tags_from(one.get("Tags", ())))
 
 
 def _parameters(values: Mapping[str, str]) -> list[Any]:

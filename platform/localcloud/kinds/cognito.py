@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, from_aws, to_aws
-from localcloud.kinds.compare import in_order, only
+from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, from_aws, the_one, to_aws
+from localcloud.kinds.compare import in_order
 
 _PAGE = 60  # the most that AWS lists at a time
 _CUSTOM = "custom:"
@@ -19,6 +20,16 @@ _POOL = {
     "autoVerifiedAttributes": "AutoVerifiedAttributes",
     "deletionProtection": "DeletionProtection",
 }
+# What AWS has of them where nothing is declared.
+_PASSWORD = {
+    "MinimumLength": 8,
+    "RequireLowercase": False,
+    "RequireNumbers": False,
+    "RequireSymbols": False,
+    "RequireUppercase": False,
+    "TemporaryPasswordValidityDays": 7,
+}
+_SCHEMA = {"DeveloperOnlyAttribute": False, "Mutable": False, "Required": False}
 _CLIENT = {
     "accessTokenValidity": "AccessTokenValidity",
     "allowedOauthFlows": "AllowedOAuthFlows",
@@ -44,17 +55,54 @@ class UserPool(Kind):
     """A pool of people. Several can have one name, so it is found by its tags."""
 
     type = "aws:cognito/userPool:UserPool"
+    defaults: ClassVar = {
+        "adminCreateUserConfig": {"allowAdminCreateUserOnly": False},
+        "autoVerifiedAttributes": [],
+        "deletionProtection": "INACTIVE",
+        "mfaConfiguration": "OFF",
+        "passwordPolicy": {},
+        "schemas": [],
+        "softwareTokenMfaConfiguration": None,
+        "usernameAttributes": [],
+    }
+    replaced_for = frozenset({"aliasAttributes", "name", "usernameAttributes"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         for one in self._ours():
             if one["UserPoolTags"].get(NAME_TAG) == name:
-                return self._found(one, self.wanted(inputs))
+                return self._found(one)
         return None
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            answer = self.aws.cognito_idp.describe_user_pool(UserPoolId=resource_id)
+        except self.aws.cognito_idp.exceptions.ResourceNotFoundException:
+            return None
+        return self._found(answer["UserPool"])
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its name, which several can have."""
+        ids = [one["Id"] for one in self._all() if one["Name"] == inputs["name"]]
+        return the_one(found for found in map(self.get, ids) if found)
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
-        return {key: to_aws(value) for key, value in super().wanted(inputs).items()}
+        wanted = {key: to_aws(value) for key, value in super().wanted(inputs).items()}
+        return {
+            **wanted,
+            "passwordPolicy": {**_PASSWORD, **wanted["passwordPolicy"]},
+            "schemas": [{**_SCHEMA, **one} for one in wanted["schemas"]],
+        }
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        there = dict(found.properties)
+        there["passwordPolicy"] = _without(_PASSWORD, there["passwordPolicy"])
+        there["schemas"] = [_without(_SCHEMA, one) for one in there["schemas"]]
+        properties = {key: from_aws(value) for key, value in there.items()}
+        return super().inputs_of(replace(found, properties=properties))
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -62,8 +110,8 @@ class UserPool(Kind):
         self.aws.cognito_idp.create_user_pool(
             PoolName=wanted["name"],
             UsernameAttributes=wanted["usernameAttributes"],
-            Schema=wanted["schemas"],
             UserPoolTags=tags,
+            **({"Schema": wanted["schemas"]} if wanted["schemas"] else {}),
             **_pool(wanted),
         )
 
@@ -83,7 +131,8 @@ class UserPool(Kind):
             )
         if differing.keys() & _MFA.keys():
             cognito.set_user_pool_mfa_config(
-                UserPoolId=found.id, **{aws: wanted[key] for key, aws in _MFA.items()}
+                UserPoolId=found.id,
+                **{aws: wanted[key] for key, aws in _MFA.items() if wanted[key] is not None},
             )
 
     def tag(self, found: Found, tags: Tags) -> None:
@@ -99,30 +148,37 @@ class UserPool(Kind):
         """See Kind."""
         self.aws.cognito_idp.delete_user_pool(UserPoolId=found.id)
 
-    def _ours(self) -> Iterable[Mapping[str, Any]]:
+    def _all(self) -> Iterable[Mapping[str, Any]]:
         paginator = self.aws.cognito_idp.get_paginator("list_user_pools")
         for page in paginator.paginate(MaxResults=_PAGE):
-            for one in page["UserPools"]:
-                pool = self.aws.cognito_idp.describe_user_pool(UserPoolId=one["Id"])["UserPool"]
-                if self.is_ours(pool.get("UserPoolTags", {})):
-                    yield pool
+            yield from page["UserPools"]
 
-    def _found(self, one: Mapping[str, Any], wanted: Mapping[str, Any]) -> Found:
+    def _ours(self) -> Iterable[Mapping[str, Any]]:
+        for one in self._all():
+            pool = self.aws.cognito_idp.describe_user_pool(UserPoolId=one["Id"])["UserPool"]
+            if self.is_ours(pool.get("UserPoolTags", {})):
+                yield pool
+
+    def _found(self, one: Mapping[str, Any]) -> Found:
         mfa = self.aws.cognito_idp.get_user_pool_mfa_config(UserPoolId=one["Id"])
+        invited = one.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly", False)
+        by_app = mfa.get("SoftwareTokenMfaConfiguration", {}).get("Enabled", False)
         properties = {
             "name": one["Name"],
-            "usernameAttributes": one["UsernameAttributes"],
+            "usernameAttributes": one.get("UsernameAttributes", []),
             "schemas": [
-                {**schema, "Name": schema["Name"].removeprefix(_CUSTOM)}
+                {**_SCHEMA, **schema, "Name": schema["Name"].removeprefix(_CUSTOM)}
                 for schema in one["SchemaAttributes"]
                 if schema["Name"].startswith(_CUSTOM)
             ],
-            "passwordPolicy": one["Policies"]["PasswordPolicy"],
-            **{key: one.get(aws) for key, aws in _POOL.items()},
-            **{key: mfa.get(aws) for key, aws in _MFA.items()},
+            "passwordPolicy": {**_PASSWORD, **one["Policies"]["PasswordPolicy"]},
+            "adminCreateUserConfig": {"AllowAdminCreateUserOnly": invited},
+            "autoVerifiedAttributes": one.get("AutoVerifiedAttributes", []),
+            "deletionProtection": one.get("DeletionProtection", "INACTIVE"),
+            "mfaConfiguration": mfa.get("MfaConfiguration", "OFF"),
+            "softwareTokenMfaConfiguration": {"Enabled": True} if by_app else None,
         }
-        outputs = {"arn": one["Arn"]}
-        return Found(one["Id"], only(properties, wanted), outputs, one["UserPoolTags"])
+        return Found(one["Id"], properties, {"arn": one["Arn"]}, one.get("UserPoolTags", {}))
 
 
 class UserPoolDomain(Kind):
@@ -130,12 +186,26 @@ class UserPoolDomain(Kind):
 
     type = "aws:cognito/userPoolDomain:UserPoolDomain"
     has_tags = False
+    replaced_for = frozenset({"domain", "userPoolId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         answer = self.aws.cognito_idp.describe_user_pool(UserPoolId=inputs["userPoolId"])
         domain = answer["UserPool"].get("Domain")
         return _domain(inputs["userPoolId"], domain) if domain else None
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        answer = self.aws.cognito_idp.describe_user_pool_domain(Domain=resource_id)
+        pool = answer["DomainDescription"].get("UserPoolId")  # AWS tells nothing of what is not
+        return _domain(pool, resource_id) if pool else None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        try:
+            return self.find(name, inputs)
+        except self.aws.cognito_idp.exceptions.ResourceNotFoundException:
+            return None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -161,22 +231,52 @@ class UserPoolClient(Kind):
 
     type = "aws:cognito/userPoolClient:UserPoolClient"
     has_tags = False
+    defaults: ClassVar = {
+        "accessTokenValidity": None,
+        "allowedOauthFlows": [],
+        "allowedOauthFlowsUserPoolClient": False,
+        "allowedOauthScopes": [],
+        "callbackUrls": [],
+        "enableTokenRevocation": True,
+        "generateSecret": False,
+        "idTokenValidity": None,
+        "logoutUrls": [],
+        "preventUserExistenceErrors": "LEGACY",
+        "readAttributes": [],
+        "refreshTokenValidity": 30,
+        "supportedIdentityProviders": [],
+        "tokenValidityUnits": None,
+        "writeAttributes": [],
+    }
+    replaced_for = frozenset({"generateSecret", "userPoolId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         pool = inputs["userPoolId"]
-        for one in self._of(pool):
-            if one["ClientName"] == inputs["name"]:
-                answer = self.aws.cognito_idp.describe_user_pool_client(
-                    UserPoolId=pool, ClientId=one["ClientId"]
-                )
-                client = answer["UserPoolClient"]
-                client["GenerateSecret"] = bool(client.pop("ClientSecret", None))
-                properties = {
-                    key: from_aws(client.get(_CLIENT[key])) for key in self.wanted(inputs)
-                }
-                return Found(one["ClientId"], in_order(properties))
-        return None
+        ids = (one["ClientId"] for one in self._of(pool) if one["ClientName"] == inputs["name"])
+        return next((self._found(pool, id_) for id_ in ids), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the pool's and its own."""
+        pool, _, client = resource_id.partition("/")
+        try:
+            return self._found(pool, client)
+        except self.aws.cognito_idp.exceptions.ResourceNotFoundException:
+            return None
+
+    def import_id(self, resource_id: str, inputs: Inputs) -> str:
+        """See Kind. A program knows it by its own alone."""
+        return resource_id if "/" in resource_id else f"{inputs['userPoolId']}/{resource_id}"
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its name, which several can have."""
+        pool = inputs["userPoolId"]
+        try:
+            there = list(self._of(pool))
+        except self.aws.cognito_idp.exceptions.ResourceNotFoundException:
+            return None
+        ids = [one["ClientId"] for one in there if one["ClientName"] == inputs["name"]]
+        return the_one(self._found(pool, id_) for id_ in ids)
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
@@ -193,19 +293,30 @@ class UserPoolClient(Kind):
             raise self.fixed(found, ["generateSecret"])
         given = _client({**found.properties, **differing})
         del given["GenerateSecret"]
-        self.aws.cognito_idp.update_user_pool_client(ClientId=found.id, **given)
+        self.aws.cognito_idp.update_user_pool_client(ClientId=found.outputs["id"], **given)
 
     def owned(self) -> Iterable[Found]:
         """Every client of a pool of the stack, protected as the pool is."""
         for pool in UserPool(self.aws, self.stack).owned():
             for one in self._of(pool.id):
-                yield Found(one["ClientId"], {"userPoolId": pool.id}, {}, pool.tags)
+                client, properties = one["ClientId"], {"userPoolId": pool.id}
+                yield Found(f"{pool.id}/{client}", properties, {"id": client}, pool.tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
         self.aws.cognito_idp.delete_user_pool_client(
-            UserPoolId=found.properties["userPoolId"], ClientId=found.id
+            UserPoolId=found.properties["userPoolId"], ClientId=found.outputs["id"]
         )
+
+    def _found(self, pool: str, client: str) -> Found:
+        answer = self.aws.cognito_idp.describe_user_pool_client(UserPoolId=pool, ClientId=client)
+        there = answer["UserPoolClient"]
+        there["GenerateSecret"] = bool(there.pop("ClientSecret", None))
+        properties = {
+            key: from_aws(there.get(aws, self.defaults.get(key))) for key, aws in _CLIENT.items()
+        }
+        properties["tokenValidityUnits"] = properties["tokenValidityUnits"] or None
+        return Found(f"{pool}/{client}", in_order(properties), {"id": client})
 
     def _of(self, pool: str) -> Iterable[Mapping[str, str]]:
         paginator = self.aws.cognito_idp.get_paginator("list_user_pool_clients")
@@ -218,8 +329,12 @@ def _pool(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "Policies": {"PasswordPolicy": wanted["passwordPolicy"]}}
 
 
+def _without(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value != defaults.get(key)}
+
+
 def _client(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    return {_CLIENT[key]: to_aws(value) for key, value in wanted.items()}
+    return {_CLIENT[key]: to_aws(value) for key, value in wanted.items() if value is not None}
 
 
 def _domain(pool: str, domain: str) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Clients, Found, Inputs, Kind, Tags, pairs_from, tags_from
 
@@ -12,11 +12,28 @@ class Table(Kind):
     """A table, by its name."""
 
     type = "aws:dynamodb/table:Table"
+    defaults: ClassVar = {
+        "billingMode": "PROVISIONED",
+        "deletionProtectionEnabled": False,
+        "globalSecondaryIndexes": {},
+        "pointInTimeRecovery": {"enabled": False},
+        "rangeKey": None,
+        "replicas": {},
+        "serverSideEncryption": {"enabled": False},
+        "streamEnabled": False,
+        "streamViewType": None,
+        "ttl": {"attributeName": None, "enabled": False},
+    }
+    replaced_for = frozenset({"hashKey", "localSecondaryIndexes", "name", "rangeKey"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
         try:
-            return self._found(inputs["name"])
+            return self._found(resource_id)
         except self.aws.dynamodb.exceptions.ResourceNotFoundException:
             return None
 
@@ -24,8 +41,6 @@ class Table(Kind):
         """See Kind. What is not declared is off."""
         replicas = inputs.get("replicas", ())
         return {
-            "streamEnabled": False,
-            "serverSideEncryption": {"enabled": False},
             **super().wanted(inputs),
             "attributes": {one["name"]: one["type"] for one in inputs["attributes"]},
             "globalSecondaryIndexes": {
@@ -45,6 +60,23 @@ class Table(Kind):
             },
             "replicas.kmsKeyArn": {one["regionName"]: one.get("kmsKeyArn") for one in replicas},
         }
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        inputs = super().inputs_of(found)
+        inputs["attributes"] = [
+            {"name": name, "type": kind} for name, kind in inputs["attributes"].items()
+        ]
+        if "globalSecondaryIndexes" in inputs:
+            inputs["globalSecondaryIndexes"] = [
+                _declared_index(name, index)
+                for name, index in inputs["globalSecondaryIndexes"].items()
+            ]
+        if "replicas" in inputs:
+            inputs["replicas"] = [
+                _declared_replica(region, replica) for region, replica in inputs["replicas"].items()
+            ]
+        return inputs
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -77,9 +109,14 @@ class Table(Kind):
             "ttl": lambda ttl: self.aws.dynamodb.update_time_to_live(
                 TableName=found.id,
                 TimeToLiveSpecification={
-                    "AttributeName": ttl["attributeName"],
+                    # To turn it off, AWS has to be told which it was.
+                    "AttributeName": ttl["attributeName"]
+                    or found.properties["ttl"]["attributeName"],
                     "Enabled": ttl["enabled"],
                 },
+            ),
+            "billingMode": lambda mode: self.aws.dynamodb.update_table(
+                TableName=found.id, BillingMode=mode
             ),
             "pointInTimeRecovery": lambda recovery: _recover(
                 self.aws, found.id, is_on=recovery["enabled"]
@@ -175,7 +212,7 @@ class Table(Kind):
         stream = table.get("StreamSpecification", {})
         properties = {
             "name": name,
-            "billingMode": table["BillingModeSummary"]["BillingMode"],
+            "billingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
             "hashKey": keys["HASH"],
             "rangeKey": keys.get("RANGE"),
             "attributes": {
@@ -224,6 +261,26 @@ def _replica(away: Clients, name: str) -> dict[str, Any]:
 
 def _without_arn(replica: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in replica.items() if key != "arn"}
+
+
+def _declared_index(name: str, index: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "keySchemas": [
+            {"attributeName": attribute, "keyType": kind}
+            for attribute, kind in index["keys"].items()
+        ],
+        "projectionType": index["projection"],
+    }
+
+
+def _declared_replica(region: str, replica: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {
+        "pointInTimeRecovery": replica["pointInTimeRecovery"],
+        "deletionProtectionEnabled": replica["deletionProtectionEnabled"],
+        "propagateTags": bool(replica["tags"]),
+    }
+    return {"regionName": region, **{key: value for key, value in settings.items() if value}}
 
 
 def _tags(aws: Clients, arn: str) -> Tags:

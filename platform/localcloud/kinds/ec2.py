@@ -5,6 +5,7 @@ AWS gives these resources no names, so they are found by their tags.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -18,22 +19,53 @@ from localcloud.kinds.base import (
     Unapplicable,
     pairs_from,
     tags_from,
+    the_one,
 )
 
 # Whom a rule is about: the program's name, and where AWS's form of it has that.
 _PEERS = {
     "cidrIpv4": ("IpRanges", "CidrIp"),
+    "cidrIpv6": ("Ipv6Ranges", "CidrIpv6"),
     "prefixListId": ("PrefixListIds", "PrefixListId"),
     "referencedSecurityGroupId": ("UserIdGroupPairs", "GroupId"),
 }
+# What a new security group does until it is told otherwise: a property that is no input.
+_LETS_EVERYTHING_OUT = "lets everything out"
 
 
 class Tagged(Kind):
     """What all of EC2's resources have in common."""
 
+    id_key: ClassVar[str]
+    """How AWS calls the id of one."""
+    natural_key: ClassVar[tuple[str, ...]]
+    """The properties that no two of them share."""
+    among: ClassVar[tuple[str, str]] = ("vpcId", "vpc-id")
+    """The property of the natural key that AWS filters by, and its name there."""
+
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         return next(iter(self._with({STACK_TAG: self.stack, NAME_TAG: name})), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        # By a filter, which finds nothing where an id that is gone is an error.
+        by_id = {"Name": _kebab(self.id_key), "Values": [resource_id]}
+        found = (one for one in self.all([by_id]) if one[self.id_key] == resource_id)
+        return next(map(self._described, found), None)
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        wanted = self.wanted(inputs)
+        key, filter_name = self.among
+        if wanted.get(key) is None:
+            return None
+        there = map(self._described, self.all([{"Name": filter_name, "Values": [wanted[key]]}]))
+        return the_one(
+            one
+            for one in there
+            if all(one.properties.get(key) == wanted.get(key) for key in self.natural_key)
+        )
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -51,8 +83,11 @@ class Tagged(Kind):
             if wanted.items() <= tags.items():
                 yield self.describe(one, tags)
 
+    def _described(self, one: Mapping[str, Any]) -> Found:
+        return self.describe(one, tags_from(one.get("Tags", ())))
+
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
-        """List the resources of this type that pass AWS's filters."""
+        """List the resources of this type that pass AWS's filters; the emulator knows not all."""
         raise NotImplementedError(self.type)
 
     def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
@@ -64,6 +99,26 @@ class Vpc(Tagged):
     """A VPC."""
 
     type = "aws:ec2/vpc:Vpc"
+    id_key = "VpcId"
+    defaults: ClassVar = {"enableDnsHostnames": False, "enableDnsSupport": True}
+    replaced_for = frozenset({"cidrBlock"})
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its `Name`; one without any by its addresses."""
+        wanted = inputs.get("tags", {}).get("Name")
+        vpcs = [one for one in self.all([]) if not one["IsDefault"]]
+        names = [tags_from(one.get("Tags", ())).get("Name") for one in vpcs]
+        if wanted and wanted in names:
+            return the_one(
+                self._described(one)
+                for one, name in zip(vpcs, names, strict=True)
+                if name == wanted
+            )
+        return the_one(
+            self._described(one)
+            for one, name in zip(vpcs, names, strict=True)
+            if not name and one["CidrBlock"] == inputs["cidrBlock"]
+        )
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
@@ -109,6 +164,10 @@ class Subnet(Tagged):
     """A subnet."""
 
     type = "aws:ec2/subnet:Subnet"
+    id_key = "SubnetId"
+    natural_key = ("vpcId", "cidrBlock")
+    defaults: ClassVar = {"mapPublicIpOnLaunch": False}
+    replaced_for = frozenset({"availabilityZone", "cidrBlock", "vpcId"})
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
@@ -151,6 +210,9 @@ class SecurityGroup(Tagged):
     """A security group; its rules are resources of their own."""
 
     type = "aws:ec2/securityGroup:SecurityGroup"
+    id_key = "GroupId"
+    natural_key = ("vpcId", "name")
+    replaced_for = frozenset({"description", "name", "vpcId"})
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged. A VPC's default group comes and goes with it."""
@@ -163,7 +225,7 @@ class SecurityGroup(Tagged):
             "name": one["GroupName"],
             "description": one["Description"],
             "vpcId": one["VpcId"],
-            "lets everything out": any(
+            _LETS_EVERYTHING_OUT: any(
                 rule["IpProtocol"] == "-1" and rule["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
                 for rule in one["IpPermissionsEgress"]
             ),
@@ -172,7 +234,13 @@ class SecurityGroup(Tagged):
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind. A new group has a rule that no program declares, and AWS's provider drops."""
-        return {**super().wanted(inputs), "lets everything out": False}
+        return {**super().wanted(inputs), _LETS_EVERYTHING_OUT: False}
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind. Its rules are resources of their own."""
+        inputs = super().inputs_of(found)
+        del inputs[_LETS_EVERYTHING_OUT]
+        return inputs
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -185,7 +253,7 @@ class SecurityGroup(Tagged):
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
-        if fixed := differing.keys() - {"lets everything out"}:
+        if fixed := differing.keys() - {_LETS_EVERYTHING_OUT}:
             raise self.fixed(found, fixed)
         everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
         self.aws.ec2.revoke_security_group_egress(GroupId=found.id, IpPermissions=[everything])
@@ -199,41 +267,68 @@ class DefaultSecurityGroup(Kind):
     """The group that a VPC comes with: found by the VPC, and only ever emptied."""
 
     type = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+    replaced_for = frozenset({"vpcId"})
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
-        vpc = inputs["vpcId"]
-        filters = [
-            {"Name": "vpc-id", "Values": [vpc]},
-            {"Name": "group-name", "Values": ["default"]},
-        ]
-        [one] = self.aws.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
-        properties = {
-            "vpcId": vpc,
-            "ingress": one["IpPermissions"],
-            "egress": one["IpPermissionsEgress"],
-        }
-        return Found(one["GroupId"], properties, {}, tags_from(one.get("Tags", ())))
+        [found] = self._all("vpc-id", inputs["vpcId"])
+        return found
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        groups = (one for one in self._all("group-id", resource_id) if one.id == resource_id)
+        return next(groups, None)
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return the_one(self._all("vpc-id", inputs["vpcId"]))
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
         if any(differing.values()):
             raise Unapplicable("a default security group can only be emptied here")
-        ec2, rules = self.aws.ec2, found.properties
+        ec2 = self.aws.ec2
+        [one] = self.aws.ec2.describe_security_groups(GroupIds=[found.id])["SecurityGroups"]
         if "ingress" in differing:
-            ec2.revoke_security_group_ingress(GroupId=found.id, IpPermissions=rules["ingress"])
+            rules = one["IpPermissions"]
+            ec2.revoke_security_group_ingress(GroupId=found.id, IpPermissions=rules)
         if "egress" in differing:
-            ec2.revoke_security_group_egress(GroupId=found.id, IpPermissions=rules["egress"])
+            rules = one["IpPermissionsEgress"]
+            ec2.revoke_security_group_egress(GroupId=found.id, IpPermissions=rules)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
         self.aws.ec2.create_tags(Resources=[found.id], Tags=pairs_from(tags))
+
+    def _all(self, filter_name: str, value: str) -> Iterable[Found]:
+        filters = [
+            {"Name": filter_name, "Values": [value]},
+            {"Name": "group-name", "Values": ["default"]},
+        ]
+        for one in self.aws.ec2.describe_security_groups(Filters=filters)["SecurityGroups"]:
+            properties = {
+                "vpcId": one["VpcId"],
+                "ingress": [_inline(rule, one["GroupId"]) for rule in one["IpPermissions"]],
+                "egress": [_inline(rule, one["GroupId"]) for rule in one["IpPermissionsEgress"]],
+            }
+            yield Found(one["GroupId"], properties, {}, tags_from(one.get("Tags", ())))
 
 
 class _Rule(Tagged):
     """A rule of a security group."""
 
     is_egress: ClassVar[bool]
+    id_key = "SecurityGroupRuleId"
+    natural_key = ("securityGroupId", "ipProtocol", "fromPort", "toPort", *_PEERS)
+    among = ("securityGroupId", "group-id")
+    # All ports is what has no port; and it has one peer, and no other.
+    defaults: ClassVar = {
+        "description": None,
+        "fromPort": -1,
+        "toPort": -1,
+        **dict.fromkeys(_PEERS),
+    }
+    replaced_for = frozenset({"securityGroupId"})
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
@@ -245,18 +340,15 @@ class _Rule(Tagged):
         properties = {
             "securityGroupId": one["GroupId"],
             "ipProtocol": one["IpProtocol"],
-            "fromPort": one["FromPort"],
-            "toPort": one["ToPort"],
+            "fromPort": one.get("FromPort", -1),
+            "toPort": one.get("ToPort", -1),
             "description": one.get("Description"),
             "cidrIpv4": one.get("CidrIpv4"),
+            "cidrIpv6": one.get("CidrIpv6"),
             "prefixListId": one.get("PrefixListId"),
             "referencedSecurityGroupId": one.get("ReferencedGroupInfo", {}).get("GroupId"),
         }
         return Found(one["SecurityGroupRuleId"], properties, {}, tags)
-
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind. It has one peer, and no other."""
-        return {**dict.fromkeys(_PEERS), **super().wanted(inputs)}
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind. It holds nothing, so a new one does: not all of a rule can be changed."""
@@ -302,10 +394,10 @@ class SecurityGroupEgressRule(_Rule):
 def _authorization(inputs: Inputs, tags: Tags) -> dict[str, Any]:
     permission = {
         "IpProtocol": inputs["ipProtocol"],
-        "FromPort": inputs["fromPort"],
-        "ToPort": inputs["toPort"],
+        "FromPort": inputs.get("fromPort", -1),
+        "ToPort": inputs.get("toPort", -1),
         **{
-            among: [{name: inputs[key], "Description": inputs["description"]}]
+            among: [{name: inputs[key], "Description": inputs.get("description", "")}]
             for key, (among, name) in _PEERS.items()
             if key in inputs
         },
@@ -315,6 +407,30 @@ def _authorization(inputs: Inputs, tags: Tags) -> dict[str, Any]:
         "IpPermissions": [permission],
         "TagSpecifications": tagged("security-group-rule", tags),
     }
+
+
+def _inline(permission: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Give a rule the form that it has inside the description of a group."""
+    lists = {
+        "cidrBlocks": [one["CidrIp"] for one in permission.get("IpRanges", ())],
+        "ipv6CidrBlocks": [one["CidrIpv6"] for one in permission.get("Ipv6Ranges", ())],
+        "prefixListIds": [one["PrefixListId"] for one in permission.get("PrefixListIds", ())],
+        "securityGroups": [one["GroupId"] for one in permission.get("UserIdGroupPairs", ())],
+    }
+    rule = {
+        "protocol": permission["IpProtocol"],
+        "fromPort": permission.get("FromPort", 0),
+        "toPort": permission.get("ToPort", 0),
+        **{key: sorted(values) for key, values in lists.items() if values},
+    }
+    if group in rule.get("securityGroups", ()):
+        rule["self"] = True
+        rule["securityGroups"] = [one for one in rule["securityGroups"] if one != group]
+    return {key: value for key, value in rule.items() if value != []}
+
+
+def _kebab(name: str) -> str:
+    return re.sub("(?<!^)[A-Z]", lambda capital: f"-{capital[0]}", name).lower()
 
 
 def tagged(what: str, tags: Tags) -> list[Any]:

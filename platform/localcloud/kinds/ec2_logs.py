@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Found, Inputs, Tags
 from localcloud.kinds.ec2 import Tagged, tagged
@@ -16,6 +16,11 @@ class FlowLog(Tagged):
     """The flow log of a VPC."""
 
     type = "aws:ec2/flowLog:FlowLog"
+    id_key = "FlowLogId"
+    natural_key = ("vpcId", "logDestination")
+    among = ("vpcId", "resource-id")
+    defaults: ClassVar = {"logDestinationType": "cloud-watch-logs"}
+    replaced_for = frozenset({"logDestination", "logDestinationType", "trafficType", "vpcId"})
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""

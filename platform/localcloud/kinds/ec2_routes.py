@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import Found, Inputs, Kind, Tags
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, the_one
 from localcloud.kinds.ec2 import Tagged, tagged
 
 
@@ -14,6 +14,9 @@ class InternetGateway(Tagged):
     """A VPC's door to the internet."""
 
     type = "aws:ec2/internetGateway:InternetGateway"
+    id_key = "InternetGatewayId"
+    natural_key = ("vpcId",)
+    among = ("vpcId", "attachment.vpc-id")
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
@@ -49,6 +52,19 @@ class RouteTable(Tagged):
     """A table of routes, which are resources of their own."""
 
     type = "aws:ec2/routeTable:RouteTable"
+    id_key = "RouteTableId"
+    replaced_for = frozenset({"vpcId"})
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By its VPC and `Name`: what leads where is said by other resources."""
+        wanted = inputs.get("tags", {}).get("Name")
+        if not (wanted and inputs.get("vpcId")):
+            return None
+        return the_one(
+            found
+            for found in map(self._described, self.all(_in(inputs["vpcId"])))
+            if (found.properties["vpcId"], found.tags.get("Name")) == (inputs["vpcId"], wanted)
+        )
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
@@ -70,7 +86,9 @@ class RouteTable(Tagged):
                 route["DestinationCidrBlock"]: route["GatewayId"]
                 for route in one["Routes"]
                 # That to inside is the table's own; those to endpoints are the endpoints'.
-                if route["Origin"] == "CreateRoute" and "DestinationCidrBlock" in route
+                if route["Origin"] == "CreateRoute"
+                and "DestinationCidrBlock" in route
+                and "GatewayId" in route
             },
         }
         return Found(one["RouteTableId"], properties, {}, tags)
@@ -85,10 +103,10 @@ class RouteTable(Tagged):
         """See Kind."""
         self.aws.ec2.delete_route_table(RouteTableId=found.id)
 
-    def of(self, table: str) -> Found:
-        """Return the table with this id."""
-        [one] = self.aws.ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
-        return self.describe(one, {})
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind. What leads where is said by other resources."""
+        inputs = super().inputs_of(found)
+        return {key: value for key, value in inputs.items() if key in ("vpcId", "tags")}
 
 
 class RouteTableAssociation(Kind):
@@ -96,10 +114,18 @@ class RouteTableAssociation(Kind):
 
     type = "aws:ec2/routeTableAssociation:RouteTableAssociation"
     has_tags = False
+    replaced_for = frozenset({"subnetId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        subnet = inputs["subnetId"]
+        return self._of(inputs["subnetId"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the subnet's and the table's."""
+        found = self._of(resource_id.partition("/")[0])
+        return found if found and found.id == resource_id else None
+
+    def _of(self, subnet: str) -> Found | None:
         filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
         for table in self.aws.ec2.describe_route_tables(Filters=filters)["RouteTables"]:
             for one in table["Associations"]:
@@ -118,7 +144,7 @@ class RouteTableAssociation(Kind):
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
         self.aws.ec2.replace_route_table_association(
-            AssociationId=found.id, RouteTableId=differing["routeTableId"]
+            AssociationId=found.outputs["associationId"], RouteTableId=differing["routeTableId"]
         )
 
     def owned(self) -> Iterable[Found]:
@@ -129,7 +155,7 @@ class RouteTableAssociation(Kind):
 
     def delete(self, found: Found) -> None:
         """See Kind."""
-        self.aws.ec2.disassociate_route_table(AssociationId=found.id)
+        self.aws.ec2.disassociate_route_table(AssociationId=found.outputs["associationId"])
 
 
 class Route(Kind):
@@ -137,14 +163,19 @@ class Route(Kind):
 
     type = "aws:ec2/route:Route"
     has_tags = False
+    replaced_for = frozenset({"destinationCidrBlock", "routeTableId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        table, destination = inputs["routeTableId"], inputs["destinationCidrBlock"]
-        routes = RouteTable(self.aws, self.stack).of(table).properties["routes"]
-        if destination not in routes:
+        return self.get(f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}")
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the table's and where the route leads to."""
+        table, _, destination = resource_id.partition("_")
+        there = RouteTable(self.aws, self.stack).get(table)
+        if there is None or destination not in there.properties["routes"]:
             return None
-        return _route(table, destination, routes[destination])
+        return _route(table, destination, there.properties["routes"][destination])
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -181,12 +212,23 @@ class VpcEndpoint(Tagged):
 
     type = "aws:ec2/vpcEndpoint:VpcEndpoint"
     documents = frozenset({"policy"})
+    id_key = "VpcEndpointId"
+    natural_key = ("vpcId", "serviceName")
+    defaults: ClassVar = {
+        "policy": None,
+        "privateDnsEnabled": False,
+        "routeTableIds": [],
+        "securityGroupIds": [],
+        "subnetIds": [],
+        "vpcEndpointType": "Gateway",
+    }
+    replaced_for = frozenset({"serviceName", "vpcEndpointType", "vpcId"})
 
     def all(self, filters: list[Any]) -> Iterable[Mapping[str, Any]]:
         """See Tagged."""
         answer = self.aws.ec2.describe_vpc_endpoints(Filters=filters)
         endpoints: list[Mapping[str, Any]] = answer["VpcEndpoints"]
-        return [one for one in endpoints if one["State"] != "deleted"]
+        return [one for one in endpoints if not one["State"].lower().startswith("delet")]
 
     def describe(self, one: Mapping[str, Any], tags: Tags) -> Found:
         """See Tagged."""
@@ -196,7 +238,7 @@ class VpcEndpoint(Tagged):
             "serviceName": one["ServiceName"],
             "vpcEndpointType": one["VpcEndpointType"],
             "policy": json.loads(policy) if policy else None,
-            "privateDnsEnabled": one.get("PrivateDnsEnabled"),
+            "privateDnsEnabled": one.get("PrivateDnsEnabled", False),
             "routeTableIds": sorted(one.get("RouteTableIds", ())),
             "subnetIds": sorted(one.get("SubnetIds", ())),
             "securityGroupIds": sorted(group["GroupId"] for group in one.get("Groups", ())),
@@ -259,7 +301,8 @@ class VpcEndpoint(Tagged):
 
 
 def _association(association: str, table: str, subnet: str) -> Found:
-    return Found(association, {"routeTableId": table, "subnetId": subnet})
+    properties = {"routeTableId": table, "subnetId": subnet}
+    return Found(f"{subnet}/{table}", properties, {"associationId": association})
 
 
 def _route(table: str, destination: str, gateway: str) -> Found:
@@ -268,4 +311,8 @@ def _route(table: str, destination: str, gateway: str) -> Found:
         "destinationCidrBlock": destination,
         "gatewayId": gateway,
     }
-    return Found(f"{table} to {destination}", properties)
+    return Found(f"{table}_{destination}", properties)
+
+
+def _in(vpc: str) -> list[Any]:
+    return [{"Name": "vpc-id", "Values": [vpc]}]

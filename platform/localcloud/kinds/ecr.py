@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
 
@@ -13,11 +13,21 @@ class Repository(Kind):
     """A repository, by its name."""
 
     type = "aws:ecr/repository:Repository"
+    defaults: ClassVar = {
+        "encryptionConfigurations": [{"encryptionType": "AES256"}],
+        "imageScanningConfiguration": {"scanOnPush": False},
+        "imageTagMutability": "MUTABLE",
+    }
+    replaced_for = frozenset({"encryptionConfigurations", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
         try:
-            answer = self.aws.ecr.describe_repositories(repositoryNames=[inputs["name"]])
+            answer = self.aws.ecr.describe_repositories(repositoryNames=[resource_id])
         except self.aws.ecr.exceptions.RepositoryNotFoundException:
             return None
         [one] = answer["repositories"]
@@ -31,11 +41,12 @@ class Repository(Kind):
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        [encryption] = inputs["encryptionConfigurations"]
+        wanted = self.wanted(inputs)
+        [encryption] = wanted["encryptionConfigurations"]
         self.aws.ecr.create_repository(
-            repositoryName=inputs["name"],
-            imageTagMutability=inputs["imageTagMutability"],
-            imageScanningConfiguration=inputs["imageScanningConfiguration"],
+            repositoryName=wanted["name"],
+            imageTagMutability=wanted["imageTagMutability"],
+            imageScanningConfiguration=wanted["imageScanningConfiguration"],
             encryptionConfiguration=encryption,
             tags=pairs_from(tags),
         )
@@ -90,10 +101,22 @@ class LifecyclePolicy(Kind):
     type = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
     has_tags = False
     documents = frozenset({"policy"})
+    replaced_for = frozenset({"repository"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         return self._of(inputs["repository"], {})
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            return self._of(resource_id, {})
+        except self.aws.ecr.exceptions.RepositoryNotFoundException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["repository"])
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""

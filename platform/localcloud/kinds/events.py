@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from, the_one
+
+# What the id of something on the default bus may begin with.
+_BUS = "default/"
 
 
 class EventRule(Kind):
@@ -14,11 +17,17 @@ class EventRule(Kind):
 
     type = "aws:cloudwatch/eventRule:EventRule"
     documents = frozenset({"eventPattern"})
+    defaults: ClassVar = {"description": None, "state": "ENABLED"}
+    replaced_for = frozenset({"eventBusName", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the rule's name, after the bus's where that is not the default."""
         try:
-            one = self.aws.events.describe_rule(Name=inputs["name"])
+            one = self.aws.events.describe_rule(Name=resource_id.removeprefix(_BUS))
         except self.aws.events.exceptions.ResourceNotFoundException:
             return None
         return self._found(one)
@@ -51,8 +60,10 @@ class EventRule(Kind):
         name, arn = one["Name"], one["Arn"]
         properties = {
             "name": name,
-            "description": one.get("Description"),
-            "eventPattern": json.loads(one.get("EventPattern", "{}")),
+            "description": one.get("Description") or None,
+            "eventPattern": json.loads(one.get("EventPattern") or "null"),
+            "scheduleExpression": one.get("ScheduleExpression") or None,
+            "state": one.get("State", "ENABLED"),
         }
         return Found(name, properties, {"arn": arn}, self._tags(arn))
 
@@ -65,6 +76,8 @@ class EventTarget(Kind):
 
     type = "aws:cloudwatch/eventTarget:EventTarget"
     has_tags = False
+    defaults: ClassVar = {"inputTransformer": None}
+    replaced_for = frozenset({"eventBusName", "rule", "targetId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -72,6 +85,23 @@ class EventTarget(Kind):
             one for one in self._of(inputs["rule"]) if one.properties["arn"] == inputs["arn"]
         )
         return next(targets, None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the rule's and the target's."""
+        wanted = resource_id.removeprefix(_BUS)
+        try:
+            targets = list(self._of(wanted.partition("/")[0]))
+        except self.aws.events.exceptions.ResourceNotFoundException:
+            return None
+        return next((one for one in targets if one.id == wanted), None)
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. An address may be a target twice."""
+        try:
+            targets = list(self._of(inputs["rule"]))
+        except self.aws.events.exceptions.ResourceNotFoundException:
+            return None
+        return the_one(one for one in targets if one.properties["arn"] == inputs["arn"])
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -93,25 +123,23 @@ class EventTarget(Kind):
         self.aws.events.remove_targets(Rule=found.properties["rule"], Ids=[target])
 
     def _put(self, target: str, values: Mapping[str, Any]) -> None:
-        words = values["inputTransformer"]
-        given = {
-            "Id": target,
-            "Arn": values["arn"],
-            "InputTransformer": {
+        given = {"Id": target, "Arn": values["arn"]}
+        if words := values.get("inputTransformer"):
+            given["InputTransformer"] = {
                 "InputPathsMap": words["inputPaths"],
                 "InputTemplate": words["inputTemplate"],
-            },
-        }
+            }
         self.aws.events.put_targets(Rule=values["rule"], Targets=[given])
 
     def _of(self, rule: str) -> Iterable[Found]:
         for one in self.aws.events.list_targets_by_rule(Rule=rule)["Targets"]:
-            words = one.get("InputTransformer", {})
+            words = one.get("InputTransformer")
             properties = {
                 "rule": rule,
                 "arn": one["Arn"],
-                "inputTransformer": {
-                    "inputPaths": words.get("InputPathsMap"),
+                "inputTransformer": words
+                and {
+                    "inputPaths": words.get("InputPathsMap", {}),
                     "inputTemplate": words.get("InputTemplate"),
                 },
             }
@@ -119,8 +147,12 @@ class EventTarget(Kind):
 
 
 def _rule(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+    pattern = values.get("eventPattern")
+    given = {
         "Name": values["name"],
         "Description": values["description"],
-        "EventPattern": json.dumps(values["eventPattern"]),
+        "EventPattern": json.dumps(pattern) if pattern else None,
+        "ScheduleExpression": values.get("scheduleExpression"),
+        "State": values["state"],
     }
+    return {key: value for key, value in given.items() if value is not None}

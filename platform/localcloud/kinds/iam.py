@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
 
@@ -14,17 +14,24 @@ class Role(Kind):
 
     type = "aws:iam/role:Role"
     documents = frozenset({"assumeRolePolicy"})
+    # A boundary that left the program must go, too.
+    defaults: ClassVar = {
+        "description": "",
+        "maxSessionDuration": 3600,
+        "permissionsBoundary": None,
+    }
+    replaced_for = frozenset({"name", "path"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
         try:
-            return self._found(inputs["name"])
+            return self._found(resource_id)
         except self.aws.iam.exceptions.NoSuchEntityException:
             return None
-
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind. A boundary that left the program must go, too."""
-        return {"permissionsBoundary": None, **super().wanted(inputs)}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind. From its first moment on, it has its boundary."""
@@ -83,9 +90,9 @@ class Role(Kind):
         role: Mapping[str, Any] = self.aws.iam.get_role(RoleName=name)["Role"]
         properties = {
             "name": name,
-            "description": role.get("Description"),
+            "description": role.get("Description", ""),
             "assumeRolePolicy": role["AssumeRolePolicyDocument"],
-            "maxSessionDuration": role.get("MaxSessionDuration"),
+            "maxSessionDuration": role.get("MaxSessionDuration", 3600),
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get(
                 "PermissionsBoundaryArn"
             ),
@@ -99,11 +106,17 @@ class RolePolicy(Kind):
     type = "aws:iam/rolePolicy:RolePolicy"
     has_tags = False
     documents = frozenset({"policy"})
+    replaced_for = frozenset({"name", "role"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
+        return self.get(f"{inputs['role']}:{inputs['name']}")
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the role's name and the policy's."""
+        role, _, name = resource_id.partition(":")
         try:
-            return self._found(inputs["role"], inputs["name"])
+            return self._found(role, name)
         except self.aws.iam.exceptions.NoSuchEntityException:
             return None
 
@@ -133,10 +146,22 @@ class RolePoliciesExclusive(Kind):
     type = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
     has_tags = False
     key = "policyNames"
+    replaced_for = frozenset({"roleName"})
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
         return self.of(inputs["roleName"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. Of every role, for a role may hold none."""
+        try:
+            return self.of(resource_id)
+        except self.aws.iam.exceptions.NoSuchEntityException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["roleName"])
 
     def of(self, role: str) -> Found:
         """Return what a role holds."""
@@ -159,10 +184,22 @@ class RolePolicyAttachmentsExclusive(Kind):
     type = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
     has_tags = False
     key = "policyArns"
+    replaced_for = frozenset({"roleName"})
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
         return self.of(inputs["roleName"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. Of every role, for a role may hold none."""
+        try:
+            return self.of(resource_id)
+        except self.aws.iam.exceptions.NoSuchEntityException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["roleName"])
 
     def of(self, role: str) -> Found:
         """Return what a role holds."""

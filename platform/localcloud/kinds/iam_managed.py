@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from
 from localcloud.kinds.iam import Role
@@ -18,11 +18,20 @@ class Policy(Kind):
 
     type = "aws:iam/policy:Policy"
     documents = frozenset({"policy"})
+    defaults: ClassVar = {"description": ""}
+    replaced_for = frozenset({"description", "name", "path"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        policies = (one for one in self._all() if one["PolicyName"] == inputs["name"])
-        return next(map(self._found, policies), None)
+        arns = (one["Arn"] for one in self._all() if one["PolicyName"] == inputs["name"])
+        return next(map(self._found, arns), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            return self._found(resource_id)
+        except self.aws.iam.exceptions.NoSuchEntityException:
+            return None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -79,15 +88,14 @@ class Policy(Kind):
     def _tags(self, arn: str) -> Tags:
         return tags_from(self.aws.iam.list_policy_tags(PolicyArn=arn)["Tags"])
 
-    def _found(self, one: Mapping[str, Any]) -> Found:
-        arn = one["Arn"]
+    def _found(self, arn: str) -> Found:
         policy = self.aws.iam.get_policy(PolicyArn=arn)["Policy"]
         version = self.aws.iam.get_policy_version(
             PolicyArn=arn, VersionId=policy["DefaultVersionId"]
         )["PolicyVersion"]
         properties = {
             "name": policy["PolicyName"],
-            "description": policy.get("Description"),
+            "description": policy.get("Description", ""),
             "policy": version["Document"],
         }
         return Found(arn, properties, {"arn": arn}, self._tags(arn))
@@ -98,6 +106,7 @@ class RolePolicyAttachment(Kind):
 
     type = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     has_tags = False
+    replaced_for = frozenset({"policyArn", "role"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -105,6 +114,18 @@ class RolePolicyAttachment(Kind):
             one for one in self._of(inputs["role"]) if one.properties == self.wanted(inputs)
         )
         return next(attached, None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the role's name and the policy's ARN."""
+        role, _, _ = resource_id.partition("/")
+        try:
+            return next((one for one in self._of(role) if one.id == resource_id), None)
+        except self.aws.iam.exceptions.NoSuchEntityException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(f"{inputs['role']}/{inputs['policyArn']}")
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -136,11 +157,19 @@ class OpenIdConnectProvider(Kind):
     """
 
     type = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    replaced_for = frozenset({"url"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         ours = (one for one in self._all() if one.properties["url"] == inputs["url"])
         return next(ours, None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            return self._found(resource_id)
+        except self.aws.iam.exceptions.NoSuchEntityException:
+            return None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
@@ -169,11 +198,13 @@ class OpenIdConnectProvider(Kind):
     def _all(self) -> Iterable[Found]:
         answer = self.aws.iam.list_open_id_connect_providers()
         for listed in answer["OpenIDConnectProviderList"]:
-            arn = listed["Arn"]
-            one = self.aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
-            properties = {
-                # AWS keeps it without the scheme, the emulator with it.
-                "url": f"https://{one['Url'].removeprefix('https://')}",
-                "clientIdLists": sorted(one["ClientIDList"]),
-            }
-            yield Found(arn, properties, {"arn": arn}, tags_from(one.get("Tags", ())))
+            yield self._found(listed["Arn"])
+
+    def _found(self, arn: str) -> Found:
+        one = self.aws.iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+        properties = {
+            # AWS keeps it without the scheme, the emulator with it.
+            "url": f"https://{one['Url'].removeprefix('https://')}",
+            "clientIdLists": sorted(one["ClientIDList"]),
+        }
+        return Found(arn, properties, {"arn": arn}, tags_from(one.get("Tags", ())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.kinds.base import NAME_TAG, Found, Inputs, Kind, Tags, pairs_from, tags_from
 
@@ -18,6 +18,12 @@ class Key(Kind):
     type = "aws:kms/key:Key"
     documents = frozenset({"policy"})
     takes_region = True
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "description": "",
+        "enableKeyRotation": False,
+        "multiRegion": False,
+    }
+    replaced_for = frozenset({"customerMasterKeySpec", "keyUsage", "multiRegion"})
     _role = "PRIMARY"
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
@@ -25,6 +31,22 @@ class Key(Kind):
         return next(
             (self._found(data, tags) for data, tags in self._ours() if tags[NAME_TAG] == name), None
         )
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. One that waits for its deletion is gone."""
+        try:
+            data = self.aws.kms.describe_key(KeyId=resource_id)["KeyMetadata"]
+        except self.aws.kms.exceptions.NotFoundException:
+            return None
+        if not self._is_there(data):
+            return None
+        return self._found(data, self._tags(data["KeyId"]))
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By the alias of the same name."""
+        alias = Alias(self.aws, self.stack).get(f"alias/{name}")
+        key = alias.properties["targetKeyId"] if alias else None
+        return self.get(key) if key else None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
@@ -70,12 +92,16 @@ class Key(Kind):
         """Give the stack's keys; one that waits for its deletion is gone."""
         for key in self.aws.kms.list_keys()["Keys"]:
             data = self.aws.kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-            role = data.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "PRIMARY")
-            if data["KeyState"] == "PendingDeletion" or role != self._role:
+            if not self._is_there(data):
                 continue
             tags = self._tags(key["KeyId"])
             if self.is_ours(tags):
                 yield data, tags
+
+    def _is_there(self, data: Mapping[str, Any]) -> bool:
+        role = data.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "PRIMARY")
+        is_kept: bool = data["KeyState"] != "PendingDeletion"
+        return is_kept and role == self._role
 
     def delete(self, found: Found) -> None:
         """See Kind."""
@@ -90,14 +116,13 @@ class Key(Kind):
     def _found(self, data: Mapping[str, Any], tags: Tags) -> Found:
         key, kms = data["KeyId"], self.aws.kms
         policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
-        properties = {
-            "description": data["Description"],
-            "multiRegion": data["MultiRegion"],
-            "policy": json.loads(policy),
-            "enableKeyRotation": kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"],
-        }
+        properties = {"description": data["Description"], "policy": json.loads(policy)}
         if self._role == "REPLICA":
             properties["primaryKeyArn"] = data["MultiRegionConfiguration"]["PrimaryKey"]["Arn"]
+        else:
+            rotation = kms.get_key_rotation_status(KeyId=key)
+            properties["enableKeyRotation"] = rotation["KeyRotationEnabled"]
+            properties["multiRegion"] = data["MultiRegion"]
         return Found(key, properties, {"arn": data["Arn"], "keyId": key}, tags)
 
 
@@ -105,7 +130,13 @@ class ReplicaKey(Key):
     """The copy of a key in another region: the same id, its own tags and policy."""
 
     type = "aws:kms/replicaKey:ReplicaKey"
+    defaults: ClassVar[Mapping[str, Any]] = {"description": ""}
+    replaced_for = frozenset({"primaryKeyArn"})
     _role = "REPLICA"
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. By the original, whose id it has."""
+        return self.get(inputs["primaryKeyArn"].rpartition("/")[2])
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind. The region of the original is the one that is asked."""
@@ -126,11 +157,17 @@ class Alias(Kind):
     type = "aws:kms/alias:Alias"
     has_tags = False
     takes_region = True
+    replaced_for = frozenset({"name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        aliases = self.aws.kms.list_aliases()["Aliases"]
-        return next((_alias(one) for one in aliases if one["AliasName"] == inputs["name"]), None)
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        pages = self.aws.kms.get_paginator("list_aliases").paginate()
+        aliases = (one for page in pages for one in page["Aliases"])
+        return next((_alias(one) for one in aliases if one["AliasName"] == resource_id), None)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""

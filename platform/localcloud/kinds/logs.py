@@ -16,11 +16,16 @@ class LogGroup(Kind):
     """A log group, by its name."""
 
     type = "aws:cloudwatch/logGroup:LogGroup"
+    replaced_for = frozenset({"logGroupClass", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        answer = self.aws.logs.describe_log_groups(logGroupNamePrefix=inputs["name"])
-        groups = (one for one in answer["logGroups"] if one["logGroupName"] == inputs["name"])
+        return self.get(inputs["name"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        answer = self.aws.logs.describe_log_groups(logGroupNamePrefix=resource_id)
+        groups = (one for one in answer["logGroups"] if one["logGroupName"] == resource_id)
         return next((self._found(one) for one in groups), None)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
@@ -69,20 +74,41 @@ class LogMetricFilter(Kind):
 
     type = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
     has_tags = False
+    replaced_for = frozenset({"logGroupName", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        filters = self._of(inputs["logGroupName"], filterNamePrefix=inputs["name"])
-        return next((one for one in filters if one.properties["name"] == inputs["name"]), None)
+        return self.get(f"{inputs['logGroupName']}:{inputs['name']}")
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the group's name and the filter's."""
+        group, _, name = resource_id.partition(":")
+        try:
+            filters = list(self._of(group, filterNamePrefix=name))
+        except self.aws.logs.exceptions.ResourceNotFoundException:
+            return None
+        return next((one for one in filters if one.id == resource_id), None)
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
         counted = inputs["metricTransformation"]
-        value = float(counted["defaultValue"])  # a number in AWS, a text in the provider
+        value = counted.get("defaultValue")  # a number in AWS, a text in the provider
         return {
             **super().wanted(inputs),
-            "metricTransformation": {**counted, "defaultValue": value},
+            "metricTransformation": {
+                **counted,
+                "defaultValue": None if value is None else float(value),
+            },
         }
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        inputs = super().inputs_of(found)
+        counted = {**inputs["metricTransformation"]}
+        value = counted.pop("defaultValue")
+        if value is not None:
+            counted["defaultValue"] = f"{value:g}"
+        return {**inputs, "metricTransformation": counted}
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -105,6 +131,7 @@ class LogMetricFilter(Kind):
 
     def _put(self, values: Mapping[str, Any]) -> None:
         counted = values["metricTransformation"]
+        value = counted["defaultValue"]
         self.aws.logs.put_metric_filter(
             logGroupName=values["logGroupName"],
             filterName=values["name"],
@@ -114,7 +141,7 @@ class LogMetricFilter(Kind):
                     "metricName": counted["name"],
                     "metricNamespace": counted["namespace"],
                     "metricValue": counted["value"],
-                    "defaultValue": counted["defaultValue"],
+                    **({} if value is None else {"defaultValue": value}),
                 }
             ],
         )
@@ -147,10 +174,15 @@ class LogResourcePolicy(Kind):
     type = "aws:cloudwatch/logResourcePolicy:LogResourcePolicy"
     has_tags = False
     documents = frozenset({"policyDocument"})
+    replaced_for = frozenset({"policyName"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        return next((one for one in self._all() if one.id == inputs["policyName"]), None)
+        return self.get(inputs["policyName"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        return next((one for one in self._all() if one.id == resource_id), None)
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""

@@ -19,18 +19,25 @@ class Record(Kind):
 
     type = "aws:route53/record:Record"
     has_tags = False
+    replaced_for = frozenset({"name", "type", "zoneId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        answer = self.aws.route53.list_resource_record_sets(
-            HostedZoneId=inputs["zoneId"],
-            StartRecordName=inputs["name"],
-            StartRecordType=inputs["type"],
-            MaxItems="1",
-        )
+        return self.get(_id(inputs["zoneId"], inputs["name"], inputs["type"]))
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the zone's, the record's name and its type."""
+        zone, _, rest = resource_id.partition("_")
+        name, _, kind = rest.rpartition("_")  # there may be more of them in the name
+        try:
+            answer = self.aws.route53.list_resource_record_sets(
+                HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
+            )
+        except self.aws.route53.exceptions.NoSuchHostedZone:
+            return None
         for one in answer["ResourceRecordSets"]:
-            if (one["Name"], one["Type"]) == (_absolute(inputs["name"]), inputs["type"]):
-                return _found(inputs["zoneId"], one)
+            if (one["Name"], one["Type"]) == (_absolute(name), kind):
+                return _found(zone, one)
         return None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
@@ -41,6 +48,15 @@ class Record(Kind):
             [alias] = values["aliases"]
             values["aliases"] = [{**alias, "name": _absolute(alias["name"])}]
         return values
+
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind. Without the dots at the ends."""
+        inputs = super().inputs_of(found)
+        inputs["name"] = inputs["name"].rstrip(".")
+        if "aliases" in inputs:
+            [alias] = inputs["aliases"]
+            inputs["aliases"] = [{**alias, "name": alias["name"].rstrip(".")}]
+        return inputs
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -112,7 +128,11 @@ def _found(zone: str, one: Mapping[str, Any]) -> Found:
     else:
         properties["ttl"] = one["TTL"]
         properties["records"] = [record["Value"] for record in one["ResourceRecords"]]
-    return Found(f"{zone}_{name.rstrip('.')}_{kind}", properties, {"fqdn": name.rstrip(".")})
+    return Found(_id(zone, name, kind), properties, {"fqdn": name.rstrip(".")})
+
+
+def _id(zone: str, name: str, kind: str) -> str:
+    return f"{zone}_{name.rstrip('.')}_{kind}"
 
 
 def _absolute(name: str) -> str:

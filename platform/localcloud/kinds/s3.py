@@ -37,22 +37,22 @@ class Bucket(Kind):
 
     type = "aws:s3/bucket:Bucket"
     takes_region = True
+    defaults: ClassVar = {"objectLockEnabled": False}
+    replaced_for = frozenset({"bucket", "objectLockEnabled"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        try:
-            answer = self.aws.s3.head_bucket(Bucket=inputs["bucket"])
-        except ClientError as exc:
-            if is_missing(exc, "404", "NoSuchBucket"):
-                return None
-            raise
-        if answer["BucketRegion"] != self.aws.region:
+        region = self._region(inputs["bucket"])
+        if region is None:
+            return None
+        if region != self.aws.region:
             raise self.fixed(Found(inputs["bucket"], {}), ["region"])
         return self._found(inputs["bucket"])
 
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind."""
-        return {"objectLockEnabled": False, **super().wanted(inputs)}
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. In another region it is another region's."""
+        is_here = self._region(resource_id) == self.aws.region
+        return self._found(resource_id) if is_here else None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -85,6 +85,16 @@ class Bucket(Kind):
         for page in self.aws.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 self.aws.s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])
+
+    def _region(self, bucket: str) -> str | None:
+        """Where the bucket is, if it is anywhere."""
+        try:
+            region: str = self.aws.s3.head_bucket(Bucket=bucket)["BucketRegion"]
+        except ClientError as exc:
+            if is_missing(exc, "404", "NoSuchBucket"):
+                return None
+            raise
+        return region
 
     def _found(self, bucket: str) -> Found:
         try:
@@ -126,9 +136,10 @@ class _Setting(Kind):
 
     has_tags = False
     takes_region = True
+    replaced_for = frozenset({"bucket"})
 
     @abstractmethod
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """Return the setting in the program's form, nothing when it is not set."""
 
     @abstractmethod
@@ -138,7 +149,21 @@ class _Setting(Kind):
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
         bucket = inputs["bucket"]
-        return Found(bucket, {"bucket": bucket, **self.get(bucket)})
+        return Found(bucket, {"bucket": bucket, **self.read(bucket)})
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            setting = self.read(resource_id)
+        except ClientError as exc:
+            if is_missing(exc, "NoSuchBucket"):
+                return None
+            raise
+        return Found(resource_id, {"bucket": resource_id, **setting}) if setting else None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["bucket"])
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
@@ -159,7 +184,7 @@ class _Removable(_Setting):
     def owned(self) -> Iterable[Found]:
         """Give the setting of each bucket of the stack that has it."""
         for bucket in Bucket(self.aws, self.stack).owned():
-            if setting := self.get(bucket.id):
+            if setting := self.read(bucket.id):
                 tags = bucket.tags if self.goes_with_bucket else {}
                 yield Found(bucket.id, {"bucket": bucket.id, **setting}, tags=tags)
 
@@ -183,10 +208,10 @@ class BucketVersioning(_Setting):
 
     type = "aws:s3/bucketVersioning:BucketVersioning"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
-        status = self.aws.s3.get_bucket_versioning(Bucket=bucket).get("Status", "Disabled")
-        return {"versioningConfiguration": {"status": status}}
+        status = self.aws.s3.get_bucket_versioning(Bucket=bucket).get("Status")
+        return {"versioningConfiguration": {"status": status}} if status else {}
 
     def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
         """See _Setting."""
@@ -200,10 +225,14 @@ class BucketServerSideEncryptionConfiguration(_Setting):
 
     type = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
-        answer = self.aws.s3.get_bucket_encryption(Bucket=bucket)
-        return {"rules": from_aws(answer["ServerSideEncryptionConfiguration"]["Rules"], _NAMES)}
+        code, ask = (
+            "ServerSideEncryptionConfigurationNotFoundError",
+            self.aws.s3.get_bucket_encryption,
+        )
+        rules = _unless(code, ask, bucket).get("ServerSideEncryptionConfiguration", {}).get("Rules")
+        return {"rules": from_aws(rules, _NAMES)} if rules else {}
 
     def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
         """See _Setting."""
@@ -217,7 +246,7 @@ class BucketOwnershipControls(_Setting):
 
     type = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting. AWS's list has always one rule."""
         code, ask = "OwnershipControlsNotFoundError", self.aws.s3.get_bucket_ownership_controls
         controls = _unless(code, ask, bucket).get("OwnershipControls")
@@ -235,7 +264,7 @@ class BucketPublicAccessBlock(_Setting):
 
     type = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
         code, ask = "NoSuchPublicAccessBlockConfiguration", self.aws.s3.get_public_access_block
         block: Mapping[str, Any] = from_aws(
@@ -255,10 +284,13 @@ class BucketObjectLockConfiguration(_Setting):
 
     type = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
-        answer = self.aws.s3.get_object_lock_configuration(Bucket=bucket)
-        rule = answer["ObjectLockConfiguration"].get("Rule")
+        code, ask = (
+            "ObjectLockConfigurationNotFoundError",
+            self.aws.s3.get_object_lock_configuration,
+        )
+        rule = _unless(code, ask, bucket).get("ObjectLockConfiguration", {}).get("Rule")
         return {"rule": from_aws(rule)} if rule else {}
 
     def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
@@ -275,7 +307,7 @@ class BucketPolicy(_Removable):
     type = "aws:s3/bucketPolicy:BucketPolicy"
     documents = frozenset({"policy"})
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
         answer = _unless("NoSuchBucketPolicy", self.aws.s3.get_bucket_policy, bucket)
         return {"policy": json.loads(answer["Policy"])} if answer else {}
@@ -294,7 +326,7 @@ class BucketLifecycleConfiguration(_Removable):
 
     type = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
         ask = self.aws.s3.get_bucket_lifecycle_configuration
         rules = _unless("NoSuchLifecycleConfiguration", ask, bucket).get("Rules")
@@ -317,7 +349,7 @@ class BucketReplicationConfig(_Removable):
     type = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
     goes_with_bucket = False  # only the copies end
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
         ask = self.aws.s3.get_bucket_replication
         answer = _unless("ReplicationConfigurationNotFoundError", ask, bucket)
@@ -343,7 +375,7 @@ class BucketLogging(_Removable):
     type = "aws:s3/bucketLogging:BucketLogging"
     goes_with_bucket = False  # only the notes end
 
-    def get(self, bucket: str) -> Mapping[str, Any]:
+    def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
         answer = self.aws.s3.get_bucket_logging(Bucket=bucket)
         logging: Mapping[str, Any] = from_aws(answer.get("LoggingEnabled", {}))

@@ -6,18 +6,37 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from, to_aws
+from botocore.exceptions import ClientError
+
+from localcloud.kinds.base import (
+    Found,
+    Inputs,
+    Kind,
+    Tags,
+    is_missing,
+    pairs_from,
+    tags_from,
+    to_aws,
+)
 
 
 class Topic(Kind):
     """A topic, by its name."""
 
     type = "aws:sns/topic:Topic"
+    replaced_for = frozenset({"fifoTopic", "name"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         ours = f":{inputs['name']}"
         return next((self._found(arn) for arn in self._all() if arn.endswith(ours)), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            return self._found(resource_id)
+        except self.aws.sns.exceptions.NotFoundException:
+            return None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -71,12 +90,22 @@ class TopicPolicy(Kind):
     type = "aws:sns/topicPolicy:TopicPolicy"
     has_tags = False
     documents = frozenset({"policy"})
+    replaced_for = frozenset({"arn"})
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
-        arn = inputs["arn"]
-        attributes = self.aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
-        return Found(arn, {"arn": arn, "policy": json.loads(attributes["Policy"])})
+        return self._found(inputs["arn"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. Every topic has one: AWS makes it up."""
+        try:
+            return self._found(resource_id)
+        except self.aws.sns.exceptions.NotFoundException:
+            return None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["arn"])
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""
@@ -86,17 +115,40 @@ class TopicPolicy(Kind):
             AttributeValue=json.dumps(differing["policy"]),
         )
 
+    def _found(self, arn: str) -> Found:
+        attributes = self.aws.sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+        return Found(arn, {"arn": arn, "policy": json.loads(attributes["Policy"])})
+
 
 class TopicSubscription(Kind):
     """Who is told, by the topic, the way and the address."""
 
     type = "aws:sns/topicSubscription:TopicSubscription"
     has_tags = False
+    replaced_for = frozenset({"endpoint", "protocol", "topic"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
         found = (one for one in self._of(inputs["topic"]) if one.properties == inputs)
         return next(found, None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. One that nobody has confirmed yet has no id."""
+        try:
+            answer = self.aws.sns.get_subscription_attributes(SubscriptionArn=resource_id)
+        except ClientError as exc:
+            if is_missing(exc, "NotFound", "InvalidParameter"):
+                return None
+            raise
+        one = answer["Attributes"]
+        return _subscription(resource_id, one["TopicArn"], one["Protocol"], one["Endpoint"])
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        try:
+            return self.find(name, inputs)
+        except self.aws.sns.exceptions.NotFoundException:
+            return None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -117,13 +169,12 @@ class TopicSubscription(Kind):
         paginator = self.aws.sns.get_paginator("list_subscriptions_by_topic")
         for page in paginator.paginate(TopicArn=topic):
             for one in page["Subscriptions"]:
-                arn = one["SubscriptionArn"]
-                properties = {
-                    "topic": topic,
-                    "protocol": one["Protocol"],
-                    "endpoint": one["Endpoint"],
-                }
-                yield Found(arn, properties, {"arn": arn})
+                yield _subscription(one["SubscriptionArn"], topic, one["Protocol"], one["Endpoint"])
+
+
+def _subscription(arn: str, topic: str, protocol: str, endpoint: str) -> Found:
+    properties = {"topic": topic, "protocol": protocol, "endpoint": endpoint}
+    return Found(arn, properties, {"arn": arn})
 
 
 def _attributes(values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as AWS's call takes it

@@ -26,6 +26,15 @@ class Queue(Kind):
 
     type = "aws:sqs/queue:Queue"
     documents = frozenset({"redrivePolicy"})
+    defaults: ClassVar = {
+        "kmsMasterKeyId": None,
+        "kmsDataKeyReusePeriodSeconds": 300,
+        "messageRetentionSeconds": 345_600,
+        "receiveWaitTimeSeconds": 0,
+        "redrivePolicy": None,
+        "visibilityTimeoutSeconds": 30,
+    }
+    replaced_for = frozenset({"name", "fifoQueue"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
@@ -35,9 +44,12 @@ class Queue(Kind):
             return None
         return self._found(url)
 
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind. What is not declared is not there."""
-        return {"kmsMasterKeyId": None, "redrivePolicy": None, **super().wanted(inputs)}
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            return self._found(resource_id)
+        except self.aws.sqs.exceptions.QueueDoesNotExist:
+            return None
 
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
@@ -84,12 +96,25 @@ class _Policy(Kind):
     """One of the policies that a queue has as an attribute."""
 
     has_tags = False
+    replaced_for = frozenset({"queueUrl"})
     attribute: ClassVar[str]
     key: ClassVar[str]
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
         return self._found(inputs["queueUrl"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind."""
+        try:
+            found = self._found(resource_id)
+        except self.aws.sqs.exceptions.QueueDoesNotExist:
+            return None
+        return found if self.key in found.properties else None
+
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind."""
+        return self.get(inputs["queueUrl"])
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""

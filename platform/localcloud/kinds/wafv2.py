@@ -3,66 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from localcloud.kinds.base import Found, Inputs, Kind, Tags, pairs_from, tags_from, to_aws
-from localcloud.kinds.compare import only
+from localcloud.kinds.base import Found, Inputs, Kind, Tags, from_aws, pairs_from, tags_from, to_aws
 
 _NAMES = {"cloudwatchMetricsEnabled": "CloudWatchMetricsEnabled"}
 _SCOPE = "REGIONAL"
 _LOAD_BALANCER = "APPLICATION_LOAD_BALANCER"
+_ACL = ("name", "scope", "description", "defaultAction", "rules", "visibilityConfig")
 
 
 class WebAcl(Kind):
     """A web ACL of the region, by its name."""
 
     type = "aws:wafv2/webAcl:WebAcl"
+    defaults: ClassVar = {"description": None, "rules": []}
+    replaced_for = frozenset({"name", "scope"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        for one in self._all():
-            if one["Name"] == inputs["name"]:
-                acl = {**self._get(one["Name"], one["Id"])["WebACL"], "Scope": _SCOPE}
-                wanted = self.wanted(inputs)
-                properties = {key: only(acl.get(_aws(key)), wanted[key]) for key in wanted}
-                return Found(one["ARN"], properties, {"arn": one["ARN"]}, self._tags(one["ARN"]))
-        return None
+        ids = (_id(one) for one in self._all() if one["Name"] == inputs["name"])
+        return next(map(self.get, ids), None)
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is its own, its name and its scope."""
+        id_, name, _ = resource_id.split("/")
+        try:
+            acl = {**self._get(name, id_)["WebACL"], "Scope": _SCOPE}
+        except self.aws.wafv2.exceptions.WAFNonexistentItemException:
+            return None
+        properties = {key: acl.get(_aws(key)) or self.defaults.get(key) for key in _ACL}
+        return Found(resource_id, properties, {"arn": acl["ARN"]}, self._tags(acl["ARN"]))
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
         return {key: to_aws(value, _NAMES) for key, value in super().wanted(inputs).items()}
 
+    def inputs_of(self, found: Found) -> dict[str, Any]:
+        """See Kind."""
+        inputs = super().inputs_of(found)
+        return {
+            key: inputs[key] if key == "tags" else from_aws(inputs[key], _NAMES) for key in inputs
+        }
+
     def create(self, inputs: Inputs, tags: Tags) -> None:
         """See Kind."""
-        self.aws.wafv2.create_web_acl(
-            Tags=pairs_from(tags), **{_aws(k): v for k, v in self.wanted(inputs).items()}
-        )
+        self.aws.wafv2.create_web_acl(Tags=pairs_from(tags), **_given(self.wanted(inputs)))
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind. AWS takes all of it together."""
         if fixed := differing.keys() & {"name", "scope"}:
             raise self.fixed(found, fixed)
-        name, id_ = _name_and_id(found.id)
+        id_, name, _ = found.id.split("/")
         self.aws.wafv2.update_web_acl(
             Id=id_,
             LockToken=self._get(name, id_)["LockToken"],
-            **{_aws(key): value for key, value in {**found.properties, **differing}.items()},
+            **_given({**found.properties, **differing}),
         )
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
-        self.aws.wafv2.tag_resource(ResourceARN=found.id, Tags=pairs_from(tags))
+        self.aws.wafv2.tag_resource(ResourceARN=found.outputs["arn"], Tags=pairs_from(tags))
 
     def owned(self) -> Iterable[Found]:
         """See Kind."""
         for one in self._all():
             tags = self._tags(one["ARN"])
             if self.is_ours(tags):
-                yield Found(one["ARN"], {}, {}, tags)
+                yield Found(_id(one), {}, {"arn": one["ARN"]}, tags)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
-        name, id_ = _name_and_id(found.id)
+        id_, name, _ = found.id.split("/")
         token = self._get(name, id_)["LockToken"]
         self.aws.wafv2.delete_web_acl(Name=name, Scope=_SCOPE, Id=id_, LockToken=token)
 
@@ -84,10 +96,18 @@ class WebAclAssociation(Kind):
 
     type = "aws:wafv2/webAclAssociation:WebAclAssociation"
     has_tags = False
+    replaced_for = frozenset({"resourceArn", "webAclArn"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""
-        resource = inputs["resourceArn"]
+        return self._of(inputs["resourceArn"])
+
+    def get(self, resource_id: str) -> Found | None:
+        """See Kind. The id is the web ACL's ARN and that of what it stands before."""
+        found = self._of(resource_id.partition(",")[2])
+        return found if found and found.id == resource_id else None
+
+    def _of(self, resource: str) -> Found | None:
         try:
             answer = self.aws.wafv2.get_web_acl_for_resource(ResourceArn=resource)
         except self.aws.wafv2.exceptions.WAFNonexistentItemException:
@@ -108,26 +128,29 @@ class WebAclAssociation(Kind):
         """Every place of a web ACL of the stack."""
         for acl in WebAcl(self.aws, self.stack).owned():
             answer = self.aws.wafv2.list_resources_for_web_acl(
-                WebACLArn=acl.id, ResourceType=_LOAD_BALANCER
+                WebACLArn=acl.outputs["arn"], ResourceType=_LOAD_BALANCER
             )
             for resource in answer["ResourceArns"]:
-                yield _association(acl.id, resource)
+                yield _association(acl.outputs["arn"], resource)
 
     def delete(self, found: Found) -> None:
         """See Kind."""
-        self.aws.wafv2.disassociate_web_acl(ResourceArn=found.id)
+        self.aws.wafv2.disassociate_web_acl(ResourceArn=found.properties["resourceArn"])
 
     def _associate(self, resource: str, acl: str) -> None:
         self.aws.wafv2.associate_web_acl(WebACLArn=acl, ResourceArn=resource)
 
 
 def _association(acl: str, resource: str) -> Found:
-    return Found(resource, {"webAclArn": acl, "resourceArn": resource})
+    return Found(f"{acl},{resource}", {"webAclArn": acl, "resourceArn": resource})
 
 
-def _name_and_id(arn: str) -> tuple[str, str]:
-    _, _, name, id_ = arn.split("/")
-    return name, id_
+def _id(one: Mapping[str, str]) -> str:
+    return f"{one['Id']}/{one['Name']}/{_SCOPE}"
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {_aws(key): value for key, value in values.items() if value is not None}
 
 
 def _aws(name: str) -> str:
