@@ -3,14 +3,15 @@
 Held to the environment's names where AWS lets a policy name what it changes, and to its tags where
 there is only an id. It reads no customer's data, but with a recovery region: AWS asks whoever makes
 a table's replica for its records there. What the bootstrap has made it cannot touch: it may write
-its own state, take the lease, push images, and no more. To tear a stack down with all that is in it
-is for an administrator.
+its own state, take the lease, record releases, push images, and no more. To tear a stack down with
+all that is in it is for an administrator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bootstrap.reading import RELEASES
 from bootstrap.scope import PROJECT, Scope, anywhere, deny
 from bootstrap.state import StateKey
 from infra.identity import Statement, allow
@@ -468,7 +469,7 @@ def _roles(scope: Scope) -> list[Statement]:
 
 
 def _own(scope: Scope, key: StateKey) -> list[Statement]:
-    """What is a deploy's own: the stack's state, the lease, the images of a release."""
+    """What is a deploy's own: the stack's state, the lease, a release's record and images."""
     bucket = scope.state_buckets[0]
     return [
         allow(
@@ -478,13 +479,9 @@ def _own(scope: Scope, key: StateKey) -> list[Statement]:
             on=[f"{bucket}/.pulumi/{folder}/{PROJECT}/*" for folder in _STATE_FOLDERS],
         ),
         allow("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", on=key.arn),
-        allow(
-            "dynamodb:DeleteItem",
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            on=scope.lease_table,
-        ),
+        # None is deleted: the records say how the stack came to be, the item who had the lease.
+        allow("s3:PutObject", on=f"{bucket}/{RELEASES}"),
+        allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=scope.lease_table),
         anywhere("ecr:GetAuthorizationToken"),
         allow(
             "ecr:BatchCheckLayerAvailability",

@@ -1,7 +1,8 @@
 """What `pulumi preview --refresh` looks at: how the stack's resources are set up, and its state.
 
 Settings of resources and nothing that is in them: no record, no file, no message, no log line and
-no value of a secret. Nothing here writes. One thing is told that is not a setting, because AWS
+no value of a secret. Beside the state it reads what is told of deploys: the release records and the
+lease. Nothing here writes. One thing is told that is not a setting, because AWS
 tells it with the rest: the secret of the load balancer as a client of the user pool, which is in
 the state as well, encrypted.
 """
@@ -16,6 +17,8 @@ from infra.identity import Statement, allow
 
 # Where Pulumi keeps the service's state; the bootstrap's own is beside it, out of reach.
 _STATE = (".pulumi/meta.yaml", f".pulumi/stacks/{PROJECT}/*", f".pulumi/history/{PROJECT}/*")
+RELEASES = f"releases/{PROJECT}/*"
+"""Where the state's bucket has the service's release records."""
 
 
 def statements(scope: Scope, key: StateKey) -> Mapping[str, Sequence[Statement]]:
@@ -223,6 +226,7 @@ def _data(scope: Scope) -> list[Statement]:
 def _state(scope: Scope, key: StateKey) -> list[Statement]:
     bucket = scope.state_buckets[0]
     return [
-        allow("s3:GetObject", on=[f"{bucket}/{key}" for key in _STATE]),
+        allow("s3:GetObject", on=[f"{bucket}/{key}" for key in (*_STATE, RELEASES)]),
+        allow("dynamodb:GetItem", on=scope.lease_table),
         allow("kms:Decrypt", on=key.arn),
     ]

@@ -32,7 +32,8 @@ BOUNDED = {"iam:PermissionsBoundary": BOUNDARY}
 LARGEST_POLICY = 6_144  # AWS counts no white space in a managed policy
 MOST_POLICIES = 10
 
-# To read these is to read what customers gave us or what nobody should know. None but the state.
+# To read these is to read what customers gave us or what nobody should know. None but the state,
+# the release records beside it and the lease.
 CONTENT = {
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
@@ -311,7 +312,7 @@ def test_a_preview_writes_nothing(preview):
     assert writes(tags) == {"ec2:CreateTags"}
 
 
-def test_a_preview_reads_nothing_but_settings_and_the_state(preview):
+def test_a_preview_reads_nothing_but_settings_the_state_and_what_is_told_of_deploys(preview):
     assert content_read(preview) == set()
     broken = with_statement(
         preview, ["s3:GetObject"], f"arn:aws:s3:::{NAME}-uploads-{ACCOUNT_ID}/*"
@@ -334,6 +335,28 @@ def test_ci_reads_the_service_s_state_and_not_the_bootstrap_s(prod, what):
     theirs = f"{STATE}/.pulumi/stacks/retainwise-bootstrap/prod.json"
     assert not allowed(policies, "s3:GetObject", theirs)
     assert not allowed(policies, "s3:PutObject", theirs)
+
+
+@pytest.mark.parametrize("what", ["preview", "deploy"])
+def test_ci_reads_the_release_records_and_the_lease_and_only_a_deploy_writes_them(prod, what):
+    policies, is_deploy = of_role(prod, what).values(), what == "deploy"
+    record = f"{STATE}/releases/retainwise/prod/01J00000000000000000000000.json"
+    assert allowed(policies, "s3:ListBucket", STATE)
+    for action, resource in (("s3:GetObject", record), ("dynamodb:GetItem", LEASE)):
+        assert allowed(policies, action, resource)
+    for action, resource in (
+        ("s3:PutObject", record),
+        ("dynamodb:PutItem", LEASE),
+        ("dynamodb:UpdateItem", LEASE),
+    ):
+        assert allowed(policies, action, resource) == is_deploy
+    # A record is kept, and an item tells who had the lease last.
+    for action, resource in (("s3:DeleteObject", record), ("dynamodb:DeleteItem", LEASE)):
+        assert not allowed(policies, action, resource)
+    for other in ("releases/retainwise-bootstrap/prod/1.json", "releases/other/prod/1.json"):
+        assert not allowed(policies, "s3:GetObject", f"{STATE}/{other}")
+        assert not allowed(policies, "s3:PutObject", f"{STATE}/{other}")
+    assert not allowed(policies, "dynamodb:GetItem", RECORDS)
 
 
 def test_a_deploy_looks_at_all_that_a_preview_looks_at(preview, deploy):
