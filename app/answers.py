@@ -92,7 +92,9 @@ class PredictionAnswer(BaseModel):
     rows_failed: int | None = Field(description="Rows kept without a score; null until COMPLETED.")
     progress: ProgressAnswer
     error: Failure | None = Field(description="Why it FAILED.")
-    summary: Summary | None = Field(description="What the result says as a whole.")
+    summary: Summary | None = Field(
+        description=("What the result says as a whole; null until COMPLETED, or where unknown.")
+    )
     model: str | None = Field(description="The version of the model that scored it.")
     created_at: Moment
     started_at: Moment | None
@@ -155,9 +157,8 @@ class RowErrorsAnswer(BaseModel):
     @classmethod
     def of(cls, file: SummaryFile) -> RowErrorsAnswer:
         """Say what a summary.json tells of rows without a score."""
-        return cls(
-            rows_failed=file.rows_failed, counts=file.summary.row_errors, errors=file.row_errors
-        )
+        counts = file.summary.row_errors if file.summary else ()
+        return cls(rows_failed=file.rows_failed, counts=counts, errors=file.row_errors)
 
 
 class ColumnAnswer(BaseModel):

@@ -7,6 +7,7 @@ PredictionError
 ├── AlreadySubmitted       another request used the same Idempotency-Key first
 ├── UnreadableRecord       an item of the table that is not a prediction as we know it
 ├── InputChanged           the uploaded object is not the one that was recorded
+├── BadExport              the first version's rows cannot be read; each fault with its line
 └── BadCustomerFile        the file cannot be scored at all
     └── MissingColumns     columns that the model needs are not in its header
 """
@@ -61,6 +62,14 @@ class UnreadableRecord(PredictionError):
 
 class InputChanged(PredictionError):
     """The uploaded object is gone or is not the version that was recorded."""
+
+
+class BadExport(PredictionError):
+    """The first version's rows cannot be read; `faults` says where, a sentence each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
 
 
 class BadCustomerFile(PredictionError):

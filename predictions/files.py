@@ -11,7 +11,9 @@ nothing that a record points to.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -48,7 +50,9 @@ class SummaryFile(Frozen):
     model: str
     rows: int
     rows_failed: int
-    summary: Summary
+    summary: Summary | None = Field(
+        description="None where all that is known of the result is the file itself."
+    )
     customers_at_risk: tuple[CustomerAtRisk, ...]
     ids_are_row_numbers: bool = Field(
         default=False, description="The file has no id column: rows are numbered instead."
@@ -60,6 +64,15 @@ class SummaryFile(Frozen):
     new_values: tuple[NewValue, ...] = Field(
         default=(), description="The first value of each column that the model does not know."
     )
+
+
+@dataclass(frozen=True)
+class OldFile:
+    """An object that the first version left in one of the buckets."""
+
+    bucket: str
+    key: str
+    modified_at: datetime
 
 
 class Files:
@@ -78,7 +91,7 @@ class Files:
         `stream.read(n)` must give n bytes until the end. What it raises comes through, and nothing
         is left in the bucket then.
         """
-        key = f"uploads/{account}/{prediction_id}/input.csv"
+        key = upload_key(account, prediction_id)
         measured = Measured(stream)
         self._s3.upload_fileobj(cast("IO[bytes]", measured), self._uploads, key, Config=_UPLOAD)
         head = self._s3.head_object(Bucket=self._uploads, Key=key)
@@ -109,17 +122,11 @@ class Files:
         self, account: str, prediction_id: str, attempt: int, result: Path, summary: SummaryFile
     ) -> tuple[str, str]:
         """Store a scored file with its summary; return their keys."""
-        folder = f"results/{account}/{prediction_id}/{attempt}"
-        key, summary_key = f"{folder}/result.csv", f"{folder}/summary.json"
+        key, summary_key = _result_keys(account, prediction_id, attempt)
         self._s3.upload_file(
             str(result), self._results, key, Config=_UPLOAD, ExtraArgs={"ContentType": "text/csv"}
         )
-        self._s3.put_object(
-            Bucket=self._results,
-            Key=summary_key,
-            Body=summary.model_dump_json().encode(),
-            ContentType="application/json",
-        )
+        self._put_summary(summary_key, summary)
         return key, summary_key
 
     def open_result(self, prediction: Prediction) -> tuple[Iterator[bytes], int]:
@@ -136,6 +143,58 @@ class Files:
         answer = self._s3.get_object(Bucket=self._results, Key=prediction.result.summary_key)
         return SummaryFile.model_validate_json(answer["Body"].read())
 
+    # ---- what the first version left ----
+
+    def find_upload(self, key: str) -> OldFile | None:
+        """Return the first version's upload of this key, if it is still there."""
+        return self._find(self._uploads, key)
+
+    def find_results(self, keys: Iterable[str]) -> Iterator[OldFile]:
+        """Yield which of these keys are there, in their order: it had results in both buckets."""
+        for key in keys:
+            for bucket in (self._results, self._uploads):
+                if found := self._find(bucket, key):
+                    yield found
+
+    def read_old(self, old: OldFile) -> Iterator[bytes]:
+        """Yield the content of one that was found."""
+        answer = self._s3.get_object(Bucket=old.bucket, Key=old.key)
+        return answer["Body"].iter_chunks(_READ_BYTES)
+
+    def copy_upload(
+        self, old: OldFile, account: str, prediction_id: str, *, name: str
+    ) -> InputFile:
+        """Copy an upload to where a prediction's is, within S3, and say exactly what is there."""
+        key = upload_key(account, prediction_id)
+        self._s3.copy({"Bucket": old.bucket, "Key": old.key}, self._uploads, key, Config=_UPLOAD)
+        answer = self._s3.get_object(Bucket=self._uploads, Key=key)
+        measured = Measured(cast("IO[bytes]", answer["Body"]))
+        while measured.read(_READ_BYTES):
+            pass
+        return InputFile(
+            key=key,
+            name=name,
+            size_bytes=measured.size_bytes,
+            sha256=measured.sha256,
+            etag=answer["ETag"],
+            version_id=answer.get("VersionId"),
+        )
+
+    def copy_result(
+        self, old: OldFile, account: str, prediction_id: str, attempt: int, summary: SummaryFile
+    ) -> tuple[str, str]:
+        """Copy a result to where an attempt's is, within S3, with a summary; return their keys."""
+        key, summary_key = _result_keys(account, prediction_id, attempt)
+        self._s3.copy(
+            {"Bucket": old.bucket, "Key": old.key},
+            self._results,
+            key,
+            Config=_UPLOAD,
+            ExtraArgs={"ContentType": "text/csv", "MetadataDirective": "REPLACE"},
+        )
+        self._put_summary(summary_key, summary)
+        return key, summary_key
+
     def erase(self, account: str, prediction_id: str) -> int:
         """Remove every version of every file of a prediction; return how many there were.
 
@@ -151,6 +210,23 @@ class Files:
         """Make one cheap call to each bucket; raises the SDK's error when one is out of reach."""
         for bucket in (self._uploads, self._results):
             self._s3.head_bucket(Bucket=bucket)
+
+    def _put_summary(self, key: str, summary: SummaryFile) -> None:
+        self._s3.put_object(
+            Bucket=self._results,
+            Key=key,
+            Body=summary.model_dump_json().encode(),
+            ContentType="application/json",
+        )
+
+    def _find(self, bucket: str, key: str) -> OldFile | None:
+        try:
+            head = self._s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as exc:
+            if _is_missing(exc):
+                return None
+            raise
+        return OldFile(bucket, key, head["LastModified"])
 
     def _erase_versions(self, bucket: str, prefix: str) -> int:
         erased = 0
@@ -187,6 +263,16 @@ class Measured:
     def sha256(self) -> str:
         """The digest of what was read so far, in hexadecimal."""
         return self._sha256.hexdigest()
+
+
+def upload_key(account: str, prediction_id: str) -> str:
+    """Return the key of a prediction's upload, whether or not it is there."""
+    return f"uploads/{account}/{prediction_id}/input.csv"
+
+
+def _result_keys(account: str, prediction_id: str, attempt: int) -> tuple[str, str]:
+    folder = f"results/{account}/{prediction_id}/{attempt}"
+    return f"{folder}/result.csv", f"{folder}/summary.json"
 
 
 def _is_missing(error: ClientError) -> bool:

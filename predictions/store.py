@@ -9,6 +9,7 @@
     put_back      PROCESSING → QUEUED      attempt + 1: its worker or its job died
     requeue       FAILED     → QUEUED      attempt + 1: a person asked for it
     delete        any        → (nothing)   and an order to erase its files
+    take_over     (nothing)  → any but PROCESSING: from the first version, once
 
 Every write names the state that it leaves and, out of PROCESSING, the owner and the attempt:
 
@@ -18,7 +19,8 @@ Every write names the state that it leaves and, out of PROCESSING, the owner and
 
 The table's items, by sort key `id`: a ULID is a prediction; `idempotency/…` remembers an
 Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files; `columns` remembers
-what the account calls the model's columns. Capital letters and digits sort before small ones, so a
+what the account calls the model's columns; `first-version/…` remembers that a prediction was taken
+over, also after it is deleted. Capital letters and digits sort before small ones, so a
 query for ids below `_NO_MORE_IDS` sees predictions only.
 
 Unfinished records and erasure orders carry `unfinished` and `due_at`, which put them in a sparse
@@ -40,6 +42,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from predictions.errors import (
@@ -83,6 +86,7 @@ _CONFLICT_PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 _ERASE = "ERASE"
 _ERASURE = "erasure/"
 _COLUMN_MATCHES = "columns"
+_TAKEN_OVER = "first-version/"
 # Each kept as JSON text, one value: as maps of maps they took the SDK most of the time of a list.
 # They are read in both forms.
 _TEXTS: dict[str, type[Frozen]] = {
@@ -284,6 +288,32 @@ class Store:
                 raise
             raise AlreadySubmitted(earlier) from None
         return prediction
+
+    def was_taken_over(self, account: str, old_id: str) -> bool:
+        """Say whether the first version's prediction of this id has had its record here."""
+        key = {"account": account, "id": _TAKEN_OVER + old_id}
+        return "Item" in self._table.get_item(Key=key, ConsistentRead=True)
+
+    def take_over(self, prediction: Prediction, old_id: str) -> bool:
+        """Record a prediction of the first version; False when it has, or had, its record here.
+
+        Its files must be in S3 already. QUEUED, it is due as after `submit`.
+        """
+        if prediction.status is Status.PROCESSING:
+            raise ValueError("nobody holds the first version's claims: record it as QUEUED")
+        if prediction.status is Status.QUEUED:
+            due_at = self._clock() + self._resend_after_s
+            prediction = prediction.model_copy(update={"due_at": due_at})
+        account = prediction.account
+        mark = {"account": account, "id": _TAKEN_OVER + old_id, "prediction_id": prediction.id}
+        item = _as_item(prediction) | _index_keys(account, prediction.status)
+        try:
+            self._transact([self._put_if_new(item), self._put_if_new(mark)])
+        except self._table.meta.client.exceptions.TransactionCanceledException as exc:
+            if "ConditionalCheckFailed" not in _cancellation_codes(exc):
+                raise
+            return False
+        return True
 
     def claim(self, account: str, prediction_id: str, attempt: int, owner: str) -> Prediction:
         """QUEUED → PROCESSING for this owner, who must be new for each claim.
@@ -520,9 +550,7 @@ class Store:
                 client.transact_write_items(TransactItems=writes)
                 return
             except client.exceptions.TransactionCanceledException as exc:
-                reasons = exc.response.get("CancellationReasons", [])
-                codes = {reason.get("Code") for reason in reasons}
-                if pause_s is None or "TransactionConflict" not in codes:
+                if pause_s is None or "TransactionConflict" not in _cancellation_codes(exc):
                     raise
             time.sleep(pause_s)
 
@@ -624,6 +652,12 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     """Read the item of a refused write, which the SDK leaves in DynamoDB's own notation."""
     read = TypeDeserializer().deserialize
     return {name: read(value) for name, value in item.items()}
+
+
+def _cancellation_codes(error: ClientError) -> set[str]:
+    """Return why a transaction was cancelled; a write of it that was not to blame says `None`."""
+    reasons = cast("dict[str, Any]", error.response).get("CancellationReasons", [])
+    return {reason.get("Code", "None") for reason in reasons}
 
 
 def _erasure_id(prediction_id: str) -> str:

@@ -134,6 +134,18 @@ def erase(service, root, folder):
     assert service.files.erase("acme", prediction.id) == 3
 
 
+# No service takes over the first version's predictions: who adopts the account does.
+BY_OPERATORS = {
+    "store.take_over",
+    "store.was_taken_over",
+    "files.copy_result",
+    "files.copy_upload",
+    "files.find_results",
+    "files.find_upload",
+    "files.read_old",
+}
+
+
 def a_sweep_finds(records):
     """Read what a sweep reads, to the end."""
     assert [*records]
@@ -325,4 +337,4 @@ def test_no_method_is_left_out():
         for method in vars(kind)
         if not method.startswith("_")
     }
-    assert called == there
+    assert called == there - BY_OPERATORS
