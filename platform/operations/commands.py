@@ -51,13 +51,15 @@ _DIGEST_LETTERS = 12  # as Docker shows it
 @click.command()
 @stack_argument
 @json_option
-def lease(stack: str, as_json: bool) -> None:
+@folder_option
+def lease(stack: str, as_json: bool, folder: Path | None) -> None:
     """Show who changes a stack right now, or who did last."""
+    from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
     from operations.lease import DeployLease
 
     with explained(stack):
-        account = StackAccount.of(stack)
+        account = StackAccount.of(stack, folder or CHECKOUT)
         dynamodb = account.session.client("dynamodb")
         last = DeployLease(dynamodb, account.lease_table, stack).last()
     now = datetime.now(UTC)
@@ -115,15 +117,17 @@ def _lasting(start: datetime, end: datetime) -> str:
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
 )
 @json_option
-def releases(stack: str, limit: int, as_json: bool) -> None:
+@folder_option
+def releases(stack: str, limit: int, as_json: bool, folder: Path | None) -> None:
     """List what was deployed to a stack, newest first."""
     from itertools import islice
 
+    from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
     from operations.releases import Releases
 
     with explained(stack):
-        account = StackAccount.of(stack)
+        account = StackAccount.of(stack, folder or CHECKOUT)
         records = Releases(account.session.client("s3"), account.state_bucket, stack)
         found = list(islice(records.newest_first(), limit))
     if as_json:

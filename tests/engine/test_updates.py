@@ -11,7 +11,6 @@ DEV = "dev-retainwise"
 def _dev(project):
     project.emulator.bootstrap("dev")
     project.write_stack("dev")
-    project.change("dev", "operations", under_lease=True)
 
 
 @pytest.fixture
@@ -45,10 +44,12 @@ def test_up_from_nothing(deploy, project, run):
     assert "good" in run("releases", "dev").output
 
 
-def test_up_again_changes_nothing(deploy):
+def test_up_again_changes_nothing(deploy, run):
+    before = run("releases", "dev").output
     said = deploy().output
     assert "nothing to change" in said
     assert "is well" in said
+    assert run("releases", "dev").output == before
 
 
 def test_a_change_is_shown_and_made(deploy, project):
@@ -58,10 +59,57 @@ def test_a_change_is_shown_and_made(deploy, project):
     assert attributes(project)["VisibilityTimeout"] == "45"
 
 
-def test_what_holds_data_is_replaced_only_by_name(deploy, project):
-    pass
-
-
 def test_dev_can_be_destroyed(project):
     done = project.pulumi("dev", "destroy", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert project.emulator.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+QUEUE = """
+import pulumi
+import pulumi_aws as aws
+
+opts = pulumi.ResourceOptions(delete_before_replace=True)
+aws.sqs.Queue("jobs", name="dev-retainwise-{name}", opts=opts)
+"""
+
+
+def queues(project):
+    urls = project.emulator.client("sqs").list_queues().get("QueueUrls", [])
+    return [url.rpartition("/")[2] for url in urls]
+
+
+def test_what_holds_data_is_replaced_or_deleted_only_by_name(deploy, project):
+    project.use_program(QUEUE.format(name="jobs"))
+    deploy()
+    project.use_program(QUEUE.format(name="tasks"))
+    said = deploy(code=2).output
+    assert "!replace Queue jobs" in said
+    assert "name: dev-retainwise-jobs → dev-retainwise-tasks" in said
+    assert "--allow-replace jobs" in said
+    assert queues(project) == ["dev-retainwise-jobs"]
+    deploy("--allow-replace", "jobs")
+    assert queues(project) == ["dev-retainwise-tasks"]
+    project.use_program("")
+    assert "!delete  Queue jobs" in deploy(code=2).output
+    assert queues(project) == ["dev-retainwise-tasks"]
+    deploy("--allow-replace", "jobs")
+    assert queues(project) == []
+
+
+def test_a_plan_is_kept_to(project, deploy):
+    """What nobody has seen in the preview is not done, though the program says so by then."""
+    project.use_program(
+        """
+import pulumi
+import pulumi_aws as aws
+
+aws.sqs.Queue("seen", name="dev-retainwise-seen")
+if not pulumi.runtime.is_dry_run():
+    aws.sqs.Queue("unseen", name="dev-retainwise-unseen")
+"""
+    )
+    said = deploy(code=1).output
+    assert "unseen" in said
+    assert "not allowed by the plan" in said
+    assert "dev-retainwise-unseen" not in queues(project)

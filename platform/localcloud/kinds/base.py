@@ -55,7 +55,7 @@ class Clients:
     are not typed: the kinds pass the program's values through as they are.
     """
 
-    def __init__(self, session: boto3.Session, endpoint: str) -> None:
+    def __init__(self, session: boto3.Session, endpoint: str | None = None) -> None:
         self.region: str = session.region_name
         self._session, self._endpoint = session, endpoint
         self._made: dict[str, Any] = {}
@@ -80,12 +80,14 @@ class Clients:
             return self._regions[region]
 
     def _make(self, service: str) -> Any:  # noqa: ANN401
+        make: Any = self._session.client
+        if self._endpoint is None:
+            return make(service, self.region)  # AWS itself, as the session's owner set it up
         # The emulator is one process on this machine: what fails once fails again.
         config = Config(
             signature_version="s3v4" if service == "s3" else "v4",
             retries={"total_max_attempts": 1},
         )
-        make: Any = self._session.client
         return make(service, self.region, endpoint_url=self._endpoint, config=config)
 
 

@@ -67,6 +67,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Attach(self, request, context):
         return empty_pb2.Empty()
 
+    def Handshake(self, request, context):
+        return provider_pb2.ProviderHandshakeResponse()
+
     def GetPluginInfo(self, request, context):
         return plugin_pb2.PluginInfo(version=VERSION)
 

@@ -66,6 +66,14 @@ class Workspace:
             there[key] = {**there[key], **value} if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(document), "utf-8")
 
+    def use_program(self, source: str) -> None:
+        """Put a program of a few lines in the service's place."""
+        program = self.folder / "platform"
+        if program.is_symlink():
+            program.unlink()
+            program.mkdir()
+        (program / "__main__.py").write_text(source, "utf-8")
+
     def account(self, stack: str) -> StackAccount:
         return StackAccount.of(stack, self.folder)
 
