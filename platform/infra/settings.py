@@ -297,6 +297,7 @@ class OperationsSettings(Section):
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = Field(
         90, description="How long logs are kept, days."
     )
+    under_lease: bool = Field(True, description="Refuse an update outside a held deploy lease.")
 
 
 class Settings(Section):

@@ -26,7 +26,7 @@ from localcloud.kinds.base import (
 )
 from localcloud.kinds.not_told import NOT_TOLD
 from localcloud.kinds.unsupported import UNSUPPORTED
-from localcloud.program import SERVICE, Declared, Program, run_program
+from localcloud.program import SERVICE, Declared, FunctionFailed, Program, run_program
 
 _LISTINGS = 8  # at a time: the emulator answers one, the SDK reads the others
 
@@ -102,14 +102,24 @@ class _LocalProvider:
             self.applied.tasks.append(_task(declared.inputs))
         return found.outputs.get("id", found.id), found.outputs
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Provider."""
         match function:
             case "aws:index/getCallerIdentity:getCallerIdentity":
                 return {"accountId": self._clients.sts.get_caller_identity()["Account"]}
             case "aws:index/getRegion:getRegion":
                 return {"region": self._clients.region}
+            case "aws:dynamodb/getTableItem:getTableItem":
+                return {"item": self._item(arguments["tableName"], arguments["key"])}
         raise Unapplicable(f"the local cloud does not know {function}")
+
+    def _item(self, table: str, key: str) -> str:
+        answer = self._clients.dynamodb.get_item(
+            TableName=table, Key=json.loads(key), ConsistentRead=True
+        )
+        if "Item" not in answer:
+            raise FunctionFailed(f"the table {table} has no item {key}")
+        return json.dumps(answer["Item"])
 
     def _in(self, region: str) -> Mapping[str, Kind]:
         """Describe resources of one region."""

@@ -63,6 +63,10 @@ class Declared:
     """The resources that it waits for though no input comes from them, by type and name."""
 
 
+class FunctionFailed(Exception):
+    """What a function of the provider says when it has no answer."""
+
+
 class Provider(Protocol):
     """What stands where the AWS provider stands in a real run."""
 
@@ -70,8 +74,11 @@ class Provider(Protocol):
         """Return the id and the outputs of a declared resource."""
         ...
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
-        """Answer a function of the provider, such as aws:index/getRegion:getRegion."""
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer a function of the provider, such as aws:index/getRegion:getRegion.
+
+        FunctionFailed is the program's to deal with; whatever else is raised ends the run.
+        """
         ...
 
 
@@ -92,19 +99,29 @@ def run_program(
     stack_name: str,
     config: Mapping[str, Any] | None = None,
     program: Program = SERVICE,
+    *,
+    is_preview: bool = False,
 ) -> None:
     """Run a program's `__main__.py` as one stack.
 
     `config` replaces the stack's own file. What the provider or the program raises comes out.
+    is_preview: the program is told that nothing changes; outputs that the provider does not give
+    are then unknown.
     """
     if config is None:
         config = stack_config(stack_name, program)
     # Pulumi keeps a run's settings in context variables; a copy lets runs follow one another.
-    contextvars.copy_context().run(asyncio.run, _run(provider, stack_name, config, program))
+    contextvars.copy_context().run(
+        asyncio.run, _run(provider, stack_name, config, program, is_preview)
+    )
 
 
 async def _run(
-    provider: Provider, stack_name: str, config: Mapping[str, Any], program: Program
+    provider: Provider,
+    stack_name: str,
+    config: Mapping[str, Any],
+    program: Program,
+    is_preview: bool,
 ) -> None:
     # After an error every output that waited for it repeats it; the first one has been raised.
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
@@ -113,7 +130,11 @@ async def _run(
     settings.SETTINGS.outputs.clear()
     adapter = _Adapter(provider)
     pulumi.runtime.set_mocks(
-        adapter, project=program.project, stack=stack_name, monitor=_Monitor(adapter)
+        adapter,
+        project=program.project,
+        stack=stack_name,
+        preview=is_preview,
+        monitor=_Monitor(adapter),
     )
     settings.set_root_resource(None)  # type: ignore[arg-type]  # set_mocks leaves a finished stack
     pulumi.runtime.set_all_config(
@@ -193,7 +214,10 @@ class _Adapter(mocks.Mocks):
         return resource_id, {**args.inputs, **outputs}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        return dict(self._provider.invoke(args.token)), []
+        try:
+            return dict(self._provider.invoke(args.token, args.args)), []
+        except FunctionFailed as failed:
+            return {}, [(args.token, str(failed))]
 
 
 def _type_and_name(urn: str) -> tuple[str, str]:

@@ -51,7 +51,7 @@ class Graph:
         """Run a program as a stack. Raises pulumi.RunError for a wrong setting."""
         config = stack_config(stack, program) if config is None else config
         graph = cls(stack, config["aws:region"])
-        run_program(_Recorder(graph), stack, config, program)
+        run_program(_Recorder(graph), stack, config, program, is_preview=True)
         graph.resources.sort(key=lambda one: (one.type, one.name))
         return graph
 
@@ -97,8 +97,8 @@ class _Recorder:
         self._graph.resources.append(declared)
         return resource_id(declared), outputs_of(declared, self._graph.region)
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
-        del function
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        del function, arguments
         return {"accountId": ACCOUNT_ID, "region": self._graph.region}
 
 

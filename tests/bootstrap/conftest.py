@@ -33,7 +33,7 @@ class Graph:
             arn = f"arn:aws:kms:{region}:{ACCOUNT_ID}:key/mrk-1"  # copies have the same id
         return declared.name, {"arn": arn, "keyId": "mrk-1"}
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"accountId": ACCOUNT_ID, "region": REGION}
 
     def of(self, kind: str) -> dict[str, Declared]:

@@ -66,7 +66,8 @@ def recorder():
         def resource(self, declared):
             raise AssertionError(f"{declared.name} is declared")
 
-        invoke = resource
+        def invoke(self, function, arguments):
+            raise AssertionError(f"{function} is asked")
 
     return Recorder()
 

@@ -220,6 +220,7 @@ def test_an_edge_that_leaves_the_program_leaves_the_cloud(emulator):
     config = copy.deepcopy(stack_config("dev"))
     del config["retainwise:edge"]
     config["retainwise:services"]["web"]["identity_provider"] = "demo"
+    config["retainwise:operations"]["under_lease"] = False
 
     applying.apply(emulator.clients, "dev", config)
 

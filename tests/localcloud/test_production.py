@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pulumi
 import pytest
 
 from localcloud import apply as applying
@@ -11,6 +12,7 @@ from localcloud import cloud as local_cloud
 from localcloud.apply import Applied
 from localcloud.kinds import all_kinds
 from localcloud.kinds.not_told import NOT_TOLD
+from operations.lease import DeployLease
 
 ACCOUNT = local_cloud.ACCOUNT_ID
 HOME, AWAY = "eu-west-1", "eu-central-1"
@@ -494,3 +496,18 @@ def test_without_a_recovery_region_nothing_stays_there(prod):
         assert not _holds(lambda e: e.client("s3").get_bucket_replication(Bucket=UPLOADS), prod)
     finally:
         prod.apply("prod")
+
+
+def test_an_update_goes_on_only_under_the_lease(prod, monkeypatch):
+    lease = DeployLease(prod.client("dynamodb"), f"{NAME}-deploy-lease", "prod")
+    guarded = {"operations": {"under_lease": True}}
+    with pytest.raises(pulumi.RunError, match=r"Nobody has had the lease yet.* has no item"):
+        prod.apply("prod", guarded)
+    holder = lease.take("alice@host", "deploy 1a2b3c4")
+    with pytest.raises(pulumi.RunError, match=r"alice@host holds it since .* to deploy 1a2b3c4"):
+        prod.apply("prod", guarded)
+    monkeypatch.setenv("RETAINWISE_LEASE", holder.token)
+    assert [task.service for task in prod.apply("prod", guarded).tasks]
+    lease.release(holder)
+    with pytest.raises(pulumi.RunError, match="Nobody holds it now"):
+        prod.apply("prod", guarded)

@@ -44,8 +44,12 @@ class Emulator:
     def apply(
         self, stack: str = "local", changes: Mapping[str, Mapping[str, Any]] | None = None
     ) -> Applied:
-        """Apply the service; `changes` are put into its configuration, section by section."""
+        """Apply the service; `changes` are put into its configuration, section by section.
+
+        Outside a deploy lease, unless they say otherwise.
+        """
         config = copy.deepcopy(stack_config(stack))
+        config["retainwise:operations"]["under_lease"] = False
         for section, values in (changes or {}).items():
             config[f"retainwise:{section}"] |= values
         if edge := config.get("retainwise:edge"):
