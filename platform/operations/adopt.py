@@ -114,7 +114,7 @@ def search(
     the SDK's errors.
     """
     finder = _Finder(account, terraform, program)
-    run_program(finder, account.stack, config, program)
+    run_program(finder, account.stack, config, program, is_preview=True)
     if finder.unclear:
         raise CannotAdopt(
             "\n".join(
@@ -155,9 +155,9 @@ class _Finder:
         self.ids[declared.type, declared.name] = found.id
         return found.id, {**made_up, **found.outputs}
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """See Provider."""
-        del function
+        del function, arguments
         return {"accountId": self._account.account_id, "region": self._account.region}
 
     def _look_for(self, kind: Kind, declared: Declared) -> Found | None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from infra.deploy_lease import TOKEN_VARIABLE
 from localcloud.program import stack_file
 from operations.account import StackAccount
 from operations.changes import Change, changes_of, check, summary
@@ -31,7 +32,6 @@ from operations.releases import Release, Releases, What
 from operations.verify import NotRunning, declared_services, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
-_LEASE_VARIABLE = "RETAINWISE_LEASE"
 
 Say = Callable[[str], None]
 
@@ -108,7 +108,7 @@ class Deployment:
     ) -> Release | None:
         ending = Ending()
         with under_lease(self.account, what, ending) as holder, TemporaryDirectory() as folder:
-            run = _Run(self, Path(folder), ending, {_LEASE_VARIABLE: holder.token})
+            run = _Run(self, Path(folder), ending, {TOKEN_VARIABLE: holder.token})
             return run.bring(new(), allow_replace)
 
     def _earlier(self, to: str | None) -> Release:

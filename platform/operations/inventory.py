@@ -41,7 +41,8 @@ def of_bootstrap(account: StackAccount) -> set[str]:
     if not (BOOTSTRAP.stacks / f"Pulumi.{account.stack}.yaml").exists():
         return set()
     names = _Names(account)
-    run_program(names, account.stack, stack_config(account.stack, BOOTSTRAP), BOOTSTRAP)
+    config = stack_config(account.stack, BOOTSTRAP)
+    run_program(names, account.stack, config, BOOTSTRAP, is_preview=True)
     return names.found
 
 
@@ -57,8 +58,8 @@ class _Names:
         some = f"arn:aws:none:::{declared.name}"
         return declared.name, {"arn": some, "keyId": declared.name, "repositoryUrl": some}
 
-    def invoke(self, function: str) -> Mapping[str, Any]:
-        del function
+    def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        del function, arguments
         return {"accountId": self._account.account_id, "region": self._account.region}
 
 
