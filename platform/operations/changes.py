@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ _WORDS = {"create": "create", "update": "change", "replace": "replace", "delete"
 _AS = {"create-replacement": None, "delete-replaced": None, "import": "import"}
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _MOST_CHARACTERS = 60
+_BEFORE = 12  # of what is the same, so that one sees where it is
 
 
 class NotAllowed(WrongInput):
@@ -45,7 +47,8 @@ class Difference:
     declared: Any
 
     def __str__(self) -> str:
-        return f"{self.path}: {_short(self.actual)} → {_short(self.declared)}"
+        actual, declared = _short(self.actual, self.declared), _short(self.declared, self.actual)
+        return f"{self.path}: {actual} → {declared}"
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,23 @@ def _read(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - any JSON
+def _short(value: Any, other: Any) -> str:  # noqa: ANN401 - any JSON
+    """Write a value in a line, of long ones the part in which it differs from the other."""
+    text, its = _text(value), _text(other)
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    same = len(os.path.commonprefix([text, its]))
+    start = 0 if same < _MOST_CHARACTERS else same - _BEFORE
+    end = start + _MOST_CHARACTERS
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
     if value is None:
         return "none"
     if value == _UNKNOWN:
         return "known when it is made"
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _top(path: str) -> str:

@@ -45,8 +45,7 @@ class Readiness:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.status = 200
-        self.asked = 0
+        self.answers: Callable[[], int] = lambda: 200
 
 
 @pytest.fixture
@@ -55,8 +54,7 @@ def ready() -> Iterator[Readiness]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            readiness.asked += 1
-            self.send_response(readiness.status if self.path == "/readyz" else 404)
+            self.send_response(readiness.answers() if self.path == "/readyz" else 404)
             self.end_headers()
 
         def log_message(self, *_):

@@ -183,16 +183,14 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 case "aws:index/getRegion:getRegion":
                     answer = {"region": self._aws().region}
                 case "aws:dynamodb/getTableItem:getTableItem":
-                    item = (
-                        self._aws()
-                        .dynamodb.get_item(
-                            TableName=arguments["tableName"],
-                            Key=json.loads(arguments["key"]),
-                            ConsistentRead=True,
-                        )
-                        .get("Item", {})
+                    found = self._aws().dynamodb.get_item(
+                        TableName=arguments["tableName"],
+                        Key=json.loads(arguments["key"]),
+                        ConsistentRead=True,
                     )
-                    answer = {"item": json.dumps(item), "id": arguments["tableName"]}
+                    if "Item" not in found:
+                        raise Refused(f"{arguments['tableName']} has no such item")
+                    answer = {"item": json.dumps(found["Item"]), "id": arguments["tableName"]}
                 case _:
                     raise Refused(f"the stand-in does not know {request.tok}")
         return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
