@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -128,3 +131,15 @@ def test_in_an_empty_account_there_is_none_of_it(emulator, there):
         kind = one.seen_by(emulator.clients)
         assert kind.get(one.found.id) is None, one
         assert kind.look_for(one.declared.name, one.declared.inputs) is None, one
+
+
+def test_what_replaces_a_resource_are_inputs_of_its_type(there):
+    for kind in {type(one.kind) for one in there}:
+        _, module, name = kind.type.split(":")
+        resource = importlib.import_module(f"pulumi_aws.{snake(module.replace('/', '.'))}")
+        inputs = inspect.signature(getattr(resource, f"{name}Args").__init__).parameters
+        assert {snake(key) for key in kind.replaced_for} <= inputs.keys(), kind
+
+
+def snake(name):
+    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
