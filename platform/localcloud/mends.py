@@ -14,8 +14,13 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import dynamodb, ec2
 from ministack.services.cloudformation import provisioners
 
-# AWS knows no action for a batch: who may send, may send ten at once.
+# AWS knows no action for a batch: who may send, may send ten at once. Nor one for each of the calls
+# that look at a budget.
 ACTIONS = {
+    "budgets:DescribeBudget": "budgets:ViewBudget",
+    "budgets:DescribeBudgets": "budgets:ViewBudget",
+    "budgets:DescribeNotificationsForBudget": "budgets:ViewBudget",
+    "budgets:DescribeSubscribersForNotification": "budgets:ViewBudget",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",

@@ -1,15 +1,26 @@
-"""What is there, seen by its id alone, and told as a program would declare it."""
+"""What is there, seen by its id alone or by what it is, and told as a program would declare it."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import json
+import re
 from dataclasses import dataclass
 
 import pytest
 
 from localcloud import apply as applying
-from localcloud.kinds.base import Found, Kind
+from localcloud.cloud import ACCOUNT_ID
+from localcloud.kinds import all_kinds
+from localcloud.kinds.base import Clients, Found, Kind
 from localcloud.kinds.not_told import NOT_TOLD
 from localcloud.program import Declared
+
+NAME = "prod-retainwise"
+TRUSTED = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT_ID}}
+# AWS's provider imports none of them.
+NOT_IMPORTED = "aws:acm/certificateValidation:CertificateValidation"
 
 
 @dataclass
@@ -19,6 +30,13 @@ class There:
     kind: Kind
     declared: Declared
     found: Found
+
+    def __str__(self) -> str:
+        return f"{self.kind.type} {self.declared.name}"
+
+    def seen_by(self, clients: Clients) -> Kind:
+        """The kind, as somebody sees it to whom none of the tags mean anything."""
+        return all_kinds(clients.of(self.kind.aws.region), "somebody/else")[self.kind.type]
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +54,92 @@ def there(prod):
         patch.setattr(applying, "_LocalProvider", Noting)
         prod.bootstrap("prod")
         prod.apply("prod")
+    assert len(resources) > 200
     return resources
 
 
-def different(resources, same):
-    """Name those of which something does not hold."""
-    return [f"{one.kind.type} {one.declared.name}" for one in resources if not same(one)]
+@pytest.fixture
+def preview(prod):
+    """The clients of somebody who may make the calls of a pull request's preview, on anything.
+
+    On what each may be made is for the policies' own tests: the emulator does not know of all calls
+    what they are about.
+    """
+    iam, name = prod.client("iam"), f"{NAME}-looks"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(TRUSTED))
+    attached = iam.list_attached_role_policies(RoleName=f"{NAME}-preview")["AttachedPolicies"]
+    for one in attached:
+        version = iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"]
+        answer = iam.get_policy_version(PolicyArn=one["PolicyArn"], VersionId=version)
+        statements = answer["PolicyVersion"]["Document"]["Statement"]
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName=one["PolicyName"],
+            PolicyDocument=policy(*({**statement, "Resource": "*"} for statement in statements)),
+        )
+    yield Clients(prod.as_role(name), prod.endpoint)
+    for one in attached:
+        iam.delete_role_policy(RoleName=name, PolicyName=one["PolicyName"])
+    iam.delete_role(RoleName=name)
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def told(kind, properties):
+    """Leave out what the emulator does not tell."""
+    return {k: v for k, v in properties.items() if k not in NOT_TOLD.get(kind.type, {})}
 
 
 def test_every_resource_is_got_by_its_id(there):
-    assert len(there) > 200
-    assert different(there, lambda one: one.kind.get(one.found.id) == one.found) == []
+    for one in there:
+        assert one.kind.get(one.found.id) == one.found, one
+
+
+def test_a_preview_may_get_every_resource_of_the_service(preview, there):
+    service = [one for one in there if one.kind.stack == "retainwise/prod"]
+    assert len(service) > 100
+    for one in service:
+        assert one.seen_by(preview).get(one.found.id) == one.found, one
 
 
 def test_what_is_there_is_told_as_a_program_would_declare_it(there):
-    def same(one):
-        wanted = one.kind.wanted(one.kind.inputs_of(one.kind.get(one.found.id)))
-        told = wanted.keys() - NOT_TOLD.get(one.kind.type, {}).keys()
-        return {key: wanted[key] for key in told} == {
-            key: one.found.properties.get(key) for key in told
-        }
+    for one in there:
+        wanted = told(one.kind, one.kind.wanted(one.kind.inputs_of(one.kind.get(one.found.id))))
+        assert wanted == {key: one.found.properties.get(key) for key in wanted}, one
 
-    assert different(there, same) == []
+
+def test_it_is_told_as_it_was_declared(there):
+    for one in there:
+        inputs, declared = one.kind.inputs_of(one.found), one.declared.inputs
+        assert inputs.keys() <= declared.keys(), one
+        assert inputs.get("tags") == declared.get("tags"), one
+        for key in one.kind.documents & inputs.keys():
+            said = json.loads(declared[key])
+            assert inputs[key] == json.dumps(said, sort_keys=True, separators=(",", ":")), one
+
+
+def test_it_is_found_by_what_it_is_without_a_tag_of_ours(prod, there):
+    for one in there:
+        found = one.seen_by(prod.clients).look_for(one.declared.name, one.declared.inputs)
+        assert found == (None if one.kind.type == NOT_IMPORTED else one.found), one
+
+
+def test_in_an_empty_account_there_is_none_of_it(emulator, there):
+    for one in there:
+        kind = one.seen_by(emulator.clients)
+        assert kind.get(one.found.id) is None, one
+        assert kind.look_for(one.declared.name, one.declared.inputs) is None, one
+
+
+def test_what_replaces_a_resource_are_inputs_of_its_type(there):
+    for kind in {type(one.kind) for one in there}:
+        _, module, name = kind.type.split(":")
+        resource = importlib.import_module(f"pulumi_aws.{snake(module.replace('/', '.'))}")
+        inputs = inspect.signature(getattr(resource, f"{name}Args").__init__).parameters
+        assert {snake(key) for key in kind.replaced_for} <= inputs.keys(), kind
+
+
+def snake(name):
+    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)

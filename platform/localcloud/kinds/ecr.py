@@ -101,7 +101,7 @@ class LifecyclePolicy(Kind):
     type = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
     has_tags = False
     documents = frozenset({"policy"})
-    replaced_for = frozenset({"repository"})
+    replaced_for = frozenset({"policy", "repository"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""

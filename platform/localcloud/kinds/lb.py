@@ -207,7 +207,7 @@ class TargetGroup(_Balancing):
 
     type = "aws:lb/targetGroup:TargetGroup"
     defaults: ClassVar = {"deregistrationDelay": "300", "targetType": "instance"}
-    replaced_for = frozenset({"name", "port", "protocol", "targetType", "vpcId"})
+    replaced_for = frozenset({"name", "port", "protocol", "protocolVersion", "targetType", "vpcId"})
 
     def find(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind."""

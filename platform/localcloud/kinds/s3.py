@@ -227,11 +227,9 @@ class BucketServerSideEncryptionConfiguration(_Setting):
 
     def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
-        code, ask = (
-            "ServerSideEncryptionConfigurationNotFoundError",
-            self.aws.s3.get_bucket_encryption,
-        )
-        rules = _unless(code, ask, bucket).get("ServerSideEncryptionConfiguration", {}).get("Rules")
+        code = "ServerSideEncryptionConfigurationNotFoundError"
+        answer = _unless(code, self.aws.s3.get_bucket_encryption, bucket)
+        rules = answer.get("ServerSideEncryptionConfiguration", {}).get("Rules")
         return {"rules": from_aws(rules, _NAMES)} if rules else {}
 
     def put(self, bucket: str, setting: Mapping[str, Any]) -> None:
@@ -286,11 +284,9 @@ class BucketObjectLockConfiguration(_Setting):
 
     def read(self, bucket: str) -> Mapping[str, Any]:
         """See _Setting."""
-        code, ask = (
-            "ObjectLockConfigurationNotFoundError",
-            self.aws.s3.get_object_lock_configuration,
-        )
-        rule = _unless(code, ask, bucket).get("ObjectLockConfiguration", {}).get("Rule")
+        code = "ObjectLockConfigurationNotFoundError"
+        answer = _unless(code, self.aws.s3.get_object_lock_configuration, bucket)
+        rule = answer.get("ObjectLockConfiguration", {}).get("Rule")
         return {"rule": from_aws(rule)} if rule else {}
 
     def put(self, bucket: str, setting: Mapping[str, Any]) -> None:

@@ -78,12 +78,12 @@ class Queue(Kind):
     def _found(self, url: str) -> Found:
         answer = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
         attributes: Mapping[str, str] = answer["Attributes"]
-        properties = {
+        told = {
             key: attributes[attribute] if attribute in _NAMES else json.loads(attributes[attribute])
             for key, attribute in _ATTRIBUTES.items()
             if attributes.get(attribute)
         }
-        properties["name"] = url.rpartition("/")[2]
+        properties = {**self.defaults, **told, "name": url.rpartition("/")[2]}
         outputs = {"arn": attributes["QueueArn"], "url": url, "name": properties["name"]}
         return Found(url, properties, outputs, self._tags(url))
 
