@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -9,6 +11,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from localcloud.cloud import ACCOUNT_ID
 from localcloud.program import CHECKOUT
 from operations.account import StackAccount, UnusableStack, WrongAccount, explained, read_stack
+from operations.lease import Holder, LeaseLost, LeaseTaken
 
 pytestmark = pytest.mark.usefixtures("sdk_of_the_emulator")
 
@@ -143,3 +146,12 @@ def refusal(code, message):
 )
 def test_an_error_of_the_sdk_is_one_line_with_what_would_be_right(error, line):
     assert ended(error) == (1, line)
+
+
+def test_a_lease_that_is_held_and_one_that_was_lost_end_differently():
+    now = datetime.now(UTC)
+    holder = Holder("1", "alice@host", "deploy 1a2b3c4", now, now, now)
+    code, line = ended(LeaseTaken("prod", holder, now))
+    assert code == 3
+    assert "alice@host holds the deploy lease" in line
+    assert ended(LeaseLost("prod: it was lost")) == (1, "prod: it was lost")
