@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import time
 from collections import Counter
@@ -19,6 +20,11 @@ from localcloud.home import Home
 from localcloud.kinds.base import NAME_TAG, STACK_TAG, Clients
 from localcloud.program import BOOTSTRAP, stack_config
 from operations.graph import Graph, kind_of
+from predictions import message
+from predictions.files import Files
+from predictions.first_version import Outcome, read_rows, take_over
+from predictions.store import Store
+from predictions.work_queue import WorkQueue
 
 REGION = "eu-west-1"
 BUILT_WITHIN_S = 60
@@ -46,6 +52,7 @@ class Account:
 
     def __init__(self, cloud: local_cloud.Cloud) -> None:
         self.endpoint = cloud.endpoint
+        self.session = cloud.session(REGION)
         self.clients = Clients(cloud.session(REGION), cloud.endpoint)
         began = time.monotonic()
         self.made: HandMade = build(cloud.endpoint, REGION)
@@ -229,6 +236,37 @@ def test_the_first_versions_files_and_rows_are_there(account):
     assert {f"incoming/{number}.csv" for number in range(10, 16)} <= keys
     assert {"out/7.csv", "results/8.csv"} <= keys
     assert made.export.count("QUEUED") == 6
+
+
+def test_its_predictions_are_taken_over(account):
+    made, aws = account.made, account.clients
+    dynamodb = account.session.resource("dynamodb", endpoint_url=account.endpoint)
+    store = Store(dynamodb.Table(made.table), resend_after_s=60)
+    files = Files(aws.s3, uploads_bucket=made.uploads_bucket, results_bucket=made.results_bucket)
+    queue = WorkQueue(aws.sqs, made.queue_url, made.dlq_url)
+    rows = read_rows(io.StringIO(made.export))
+
+    counts = take_over(rows, store, files, queue).counts
+
+    assert {outcome.name: n for outcome, n in counts.items() if n} == {
+        "QUEUED": 6,
+        "COMPLETED": 2,
+        "SCORED_ANEW": 1,
+        "FAILED": 1,
+    }
+    for row in rows[:2]:
+        content, _ = files.open_result(store.get("demo", row.prediction_id))
+        assert b"".join(content) == hand_made.OLD_RESULT
+    assert take_over(rows, store, files, queue).counts[Outcome.ALREADY_THERE] == len(rows)
+    bodies = []
+    while received := queue.receive(wait_s=0):
+        bodies.append(message.read(received.body))
+    requests = [body for body in bodies if isinstance(body, message.Request)]
+    assert {one.data.prediction_id for one in requests} == {
+        row.prediction_id for row in rows if row.id in {"9", "10", "11", "12", "13", "14", "15"}
+    }
+    assert len(requests) == 7
+    assert len(bodies) == 8, "the first version's own message is among them"
 
 
 def test_a_change_of_what_others_have_is_seen(account):

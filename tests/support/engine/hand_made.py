@@ -824,7 +824,7 @@ def _make_strangers(aws: _Clients) -> tuple[str, ...]:
 
 
 def _make_other_network(aws: _Clients) -> None:
-    """One with the same addresses as ours."""
+    """Make one with the same addresses as ours, and an endpoint of the same service."""
     tags = _pairs({"Name": _OTHER_NETWORK, **_ENVIRONMENT})
     vpc = aws.ec2.create_vpc(
         CidrBlock="10.20.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}]
@@ -836,6 +836,9 @@ def _make_other_network(aws: _Clients) -> None:
             AvailabilityZone=f"{aws.region}{zone}",
             TagSpecifications=_name_tag("subnet", f"{_OTHER_NETWORK}-private-{zone}"),
         )
+    aws.ec2.create_vpc_endpoint(
+        VpcId=vpc, VpcEndpointType="Gateway", ServiceName=f"com.amazonaws.{aws.region}.s3"
+    )
     group = aws.ec2.create_security_group(
         GroupName="other-retainwise-web", Description="Tasks of web", VpcId=vpc
     )["GroupId"]
@@ -926,7 +929,11 @@ def _read_network(aws: _Clients) -> Any:
         "subnets": aws.ec2.describe_subnets(Filters=inside)["Subnets"],
         "groups": aws.ec2.describe_security_groups(Filters=inside)["SecurityGroups"],
         "tables": aws.ec2.describe_route_tables(Filters=inside)["RouteTables"],
-        "endpoints": aws.ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"],
+        "endpoints": [  # the emulator does not filter these
+            one
+            for one in aws.ec2.describe_vpc_endpoints()["VpcEndpoints"]
+            if one["VpcId"] == vpc["VpcId"]
+        ],
     }
 
 
