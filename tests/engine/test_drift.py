@@ -7,6 +7,7 @@ import json
 import pytest
 
 from localcloud import cloud as local_cloud
+from localcloud.kinds.base import Clients
 
 DEV = "dev-retainwise"
 UPLOADS = f"{DEV}-uploads-{local_cloud.ACCOUNT_ID}"
@@ -85,9 +86,9 @@ def the_circuit_breaker(aws):
 
 def an_alarm_threshold(aws):
     [alarm] = aws.cloudwatch.describe_alarms(AlarmNames=[f"{DEV}-queue-age"])["MetricAlarms"]
-    keys = ["AlarmName", "AlarmDescription", "ActionsEnabled", "AlarmActions", "OKActions", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods", "ComparisonOperator", "TreatMissingData"]
+    keys = aws.cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
     kept = {key: alarm[key] for key in keys if key in alarm}
-    aws.cloudwatch.put_metric_alarm(**kept, Threshold=999_999)
+    aws.cloudwatch.put_metric_alarm(**{**kept, "Threshold": 999_999})
 
 
 def a_tag(aws):
@@ -136,3 +137,42 @@ def test_what_differs_is_found_ten_of_ten_named_and_mended(project, run, ready):
     assert "visibilityTimeoutSeconds: declared 30, actual 7" in said
     run(*deploy)
     assert "no drift" in run("drift", "dev").output
+
+
+def test_what_is_in_no_state_is_named(project, run):
+    aws = project.emulator.clients
+    aws.sqs.create_queue(QueueName=f"{DEV}-left-over")
+    aws.sqs.create_queue(QueueName="dev-retainwiser-of-a-stranger")
+    tags = [{"Key": "project", "Value": "retainwise"}, {"Key": "environment", "Value": "dev"}]
+    group = aws.ec2.create_security_group(
+        GroupName="by-hand",
+        Description="by hand",
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+    )["GroupId"]
+    said = run("drift", "dev", code=7).output
+    assert f"{DEV}-left-over is in no state" in said
+    assert f"SecurityGroup {group} is in no state" in said
+    assert "stranger" not in said
+    assert "coverage 9" in said
+    aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName=f"{DEV}-left-over")["QueueUrl"])
+    aws.ec2.delete_security_group(GroupId=group)
+
+
+def test_the_preview_role_can_look_and_nothing_is_written(project, run, monkeypatch):
+    session = project.emulator.as_twin_of(f"{DEV}-preview")
+    given = session.get_credentials().get_frozen_credentials()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", given.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", given.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", given.token)
+    clients = Clients(session, project.emulator.endpoint)
+    monkeypatch.setattr(project.provider, "clients", clients)
+    before = state_versions(project)
+    assert "no drift" in run("drift", "dev").output
+    assert state_versions(project) == before
+
+
+def state_versions(project):
+    s3 = project.emulator.client("s3")
+    bucket = f"{DEV}-state-{local_cloud.ACCOUNT_ID}"
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    return {one["VersionId"] for page in pages for one in page.get("Versions", ())}
