@@ -253,7 +253,7 @@ def drift(stack: str, as_json: bool, folder: Path | None) -> None:
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
-        found = look(account, engine_of(account, folder), Progress())
+        found = look(account, engine_of(account, folder), Progress(), bootstrap_of(folder))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
     else:
@@ -267,13 +267,13 @@ def drift(stack: str, as_json: bool, folder: Path | None) -> None:
 @folder_option
 def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
     """Make what must be in an account before the first deploy; again, it changes nothing."""
-    from localcloud.program import BOOTSTRAP, CHECKOUT
+    from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
     from operations.bootstrap import bootstrap as begin
     from operations.progress import Progress
 
     service = folder or CHECKOUT
-    programs = folder / "bootstrap" if folder else BOOTSTRAP.stacks
+    programs = bootstrap_of(folder)
     with explained(stack):
         is_changed = begin(
             StackAccount.of(stack, programs),
@@ -325,6 +325,13 @@ def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> No
         f"{stack}: version {restore} with {count} resources is the newest; "
         f"`retainwise drift {stack}` says what it does not know"
     )
+
+
+def bootstrap_of(folder: Path | None) -> Path:
+    """Return where the bootstrap's stacks' files are."""
+    from localcloud.program import BOOTSTRAP
+
+    return folder / "bootstrap" if folder else BOOTSTRAP.stacks
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

@@ -207,6 +207,8 @@ class Engine:
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
+        # Of what was planned and never reached it speaks as well: that something failed, is why.
+        lines = [line for line in lines if _NOT_REACHED not in line] or lines
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
@@ -249,6 +251,7 @@ class Ending:
 
 
 # What it says depends on the command.
+_NOT_REACHED = "expected resource operations for"
 _NO_STACK = ("no stack named", "no stack selected")
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
