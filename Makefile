@@ -57,6 +57,7 @@ format: install ## put the code into the common form
 	@$(BIN)/ruff check --quiet --fix .
 
 test: check browser scan ## everything CI asks for
+	@$(BIN)/python -m operations.toolchain || echo "without it the tests of the engine are skipped"
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 matrix: install ## kill everything at five points of a job
