@@ -80,9 +80,12 @@ def test_who_finds_the_lease_taken_is_told_who_has_it(deploy, project):
 
 def test_destroying_it_is_refused_and_nothing_is_touched(project):
     before = project.engine("prod").state()
-    done = project.pulumi("prod", "destroy", "--yes")
-    assert done.returncode != 0
-    assert "protect" in done.stdout + done.stderr
+    done = project.pulumi("prod", "destroy", "--yes", "--skip-preview", "--ignore-protect")
+    assert done.returncode == 1
+    assert "but the program is not running" in done.stdout
+    done = project.pulumi("prod", "destroy", "--yes", "--skip-preview", "--run-program")
+    assert done.returncode == 1
+    assert "run `retainwise deploy prod`" in done.stdout
     assert len(project.engine("prod").state()) == len(before)
     assert running(project) == "1"
 
