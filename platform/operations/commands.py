@@ -216,7 +216,10 @@ def rollback(
     with explained(stack):
         release = _deployment(stack, yes, url, wait_s, folder).roll_back(to)
     if release is not None:
-        click.echo(f"{stack}: release {release.id} runs, as {release.puts_back} did")
+        click.echo(
+            f"{stack}: release {release.id} runs, as {release.puts_back} did. Pulumi.{stack}.yaml "
+            "is as it was: what it names is what the next deploy brings"
+        )
 
 
 def _deployment(

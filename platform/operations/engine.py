@@ -230,6 +230,11 @@ class Ending:
         self._process: subprocess.Popen[str] | None = None
         self._asked = threading.Event()
 
+    @property
+    def was_asked_for(self) -> bool:
+        """Whether the CLI was ended, or is not to be started."""
+        return self._asked.is_set()
+
     def now(self) -> None:
         """Kill it: what it does no longer counts."""
         self._asked.set()
@@ -244,6 +249,11 @@ class Ending:
             process.kill()
         try:
             yield
+        except KeyboardInterrupt:
+            # The terminal told the CLI as well: it ends what it has begun. Told twice, it would
+            # leave that half done.
+            process.wait()
+            raise
         finally:
             if process.poll() is None:
                 process.terminate()

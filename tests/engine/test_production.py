@@ -20,10 +20,7 @@ BROKEN = "sha256:" + "2" * 64
 @pytest.fixture(scope="module", autouse=True)
 def _prod(project):
     project.emulator.bootstrap("prod")
-    project.write_stack("prod")
-    provider = f"awskms:///alias/{PROD}-state?region=eu-west-1"
-    init = project.pulumi("prod", "stack", "init", "prod", "--secrets-provider", provider)
-    init.check_returncode()
+    project.new_stack("prod")
 
 
 @pytest.fixture
