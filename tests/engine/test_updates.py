@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import time
+
 import psutil
 import pytest
 import yaml
 
 from localcloud.program import CHECKOUT
+from operations import deploy as deploying
+from operations.lease import DeployLease
 
 DEV = "dev-retainwise"
 
@@ -138,6 +144,31 @@ def plugins_of(project):
         for process in psutil.process_iter(["cmdline"])
         if any("pulumi-resource-aws" in part for part in process.info["cmdline"] or ())
     ]
+
+
+def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
+    project, deploy, run, monkeypatch
+):
+    """As after a stall in which somebody else took it."""
+    monkeypatch.setattr(deploying, "DeployLease", functools.partial(DeployLease, length_s=3))
+    dynamodb = project.emulator.client("dynamodb")
+    project.use_program(QUEUE.format(name="of-the-loser"))
+
+    def lose_it(what, _name):
+        if what == "create":
+            table = f"{DEV}-deploy-lease"
+            dynamodb.delete_item(TableName=table, Key={"stack": {"S": "dev"}})
+            DeployLease(dynamodb, table, "dev").take("bob@laptop", "deploy 1a2b3c4")
+            time.sleep(4)
+
+    project.provider.before = lose_it
+    said = deploy(code=1).output
+    project.provider.before = lambda _what, _name: None
+    assert "the deploy lease" in said
+    assert "putting back" not in said
+    [newest, *_] = json.loads(run("releases", "dev", "--json").output)["releases"]
+    assert (newest["result"], newest["reason"]) == ("failed", "the deploy lease was lost")
+    assert "bob@laptop holds" in deploy(code=3).output
 
 
 def test_the_projects_own_file_never_names_the_stand_ins():

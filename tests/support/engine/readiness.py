@@ -21,7 +21,7 @@ def readiness() -> Iterator[Readiness]:
     """Serve it for the block."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - the name of the method is the base's
+        def do_GET(self):
             self.send_response(served.answers() if self.path == "/readyz" else 404)
             self.end_headers()
 
