@@ -267,22 +267,24 @@ def drift(stack: str, as_json: bool, folder: Path | None) -> None:
 @folder_option
 def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
     """Make what must be in an account before the first deploy; again, it changes nothing."""
-    from localcloud.program import BOOTSTRAP, CHECKOUT
+    from localcloud.program import BOOTSTRAP, CHECKOUT, Program
     from operations.account import StackAccount, explained
     from operations.bootstrap import bootstrap as begin
     from operations.progress import Progress
 
-    service = folder or CHECKOUT
-    programs = folder / "bootstrap" if folder else BOOTSTRAP.stacks
+    service, program = folder or CHECKOUT, BOOTSTRAP
+    if folder is not None:
+        programs = folder / "bootstrap"
+        program = Program(BOOTSTRAP.project, programs, programs / "program")
     with explained(stack):
         is_changed = begin(
-            StackAccount.of(stack, programs),
+            StackAccount.of(stack, program.stacks),
             scratch=service / ".local" / "bootstrap",
             say=click.echo,
             may_go_on=asked(stack, yes),
             on_event=Progress(),
             service=service,
-            programs=programs,
+            program=program,
         )
     click.echo(f"{stack} is ready to be deployed to" if is_changed else f"{stack}: as declared")
 

@@ -147,9 +147,20 @@ class Engine:
 
     def state(self) -> list[Mapping[str, Any]]:
         """Return the resources of the newest state, as Pulumi keeps them."""
-        exported: dict[str, Any] = json.loads(self.call("stack", "export"))
-        resources: list[Mapping[str, Any]] = exported["deployment"].get("resources") or []
+        resources: list[Mapping[str, Any]] = self._exported().get("resources") or []
         return resources
+
+    def pending_creates(self) -> set[tuple[str, str]]:
+        """Return what was being created when a CLI was killed, by type and name."""
+        return {
+            (one["resource"]["type"], one["resource"]["urn"].rpartition("::")[2])
+            for one in self._exported().get("pending_operations") or ()
+            if one["type"] == "creating"
+        }
+
+    def _exported(self) -> Mapping[str, Any]:
+        deployment: Mapping[str, Any] = json.loads(self.call("stack", "export"))["deployment"]
+        return deployment
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the stack exports."""
@@ -192,6 +203,8 @@ class Engine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                # Ctrl-C reaches us alone: from its second signal on it leaves things half done.
+                process_group=0,
             ) as process,
             _read(process.stderr) as said,
             (ends or Ending()).holding(process),
@@ -209,6 +222,8 @@ class Engine:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
+        # Whatever ends an update early leaves the rest of its plan undone, which is not the reason.
+        lines = [line for line in lines if not line.endswith(_UNDONE)] or lines
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
 
     def _environment(self) -> dict[str, str]:
@@ -250,6 +265,7 @@ class Ending:
 
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
+_UNDONE = "but none were seen"
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
 _IS_STEP = "resourcePreEvent"
