@@ -1,4 +1,4 @@
-"""What `pulumi preview --refresh` looks at: how the stack's resources are set up, and its state.
+"""What `retainwise drift` looks at: how the stack's resources are set up, its state, what exists.
 
 Settings of resources and nothing that is in them: no record, no file, no message, no log line and
 no value of a secret. Beside the state it reads what is told of deploys: the release records and the
@@ -102,7 +102,6 @@ def _compute(scope: Scope) -> list[Statement]:
         allow("ecs:ListTasks", on=scope.named("ecs", "container-instance/")),
         allow(
             "ecr:DescribeImages",
-            "ecr:DescribeRepositories",
             on=scope.named("ecr", "repository/"),
         ),
         allow(
@@ -130,7 +129,6 @@ def _operations(scope: Scope) -> list[Statement]:
             on=scope.log_groups,
         ),
         allow(
-            "cloudwatch:DescribeAlarms",
             "cloudwatch:ListTagsForResource",
             on=scope.named("cloudwatch", "alarm:"),
         ),

@@ -59,6 +59,18 @@ _REASONS = {
         "logs:DescribeResourcePolicies",
         "sns:GetSubscriptionAttributes",
     ),
+    "it lists all that there is: what belongs to the environment is told by the names": (
+        "cloudwatch:DescribeAlarms",
+        "dynamodb:ListTables",
+        "ecr:DescribeRepositories",
+        "ecs:ListClusters",
+        "ecs:ListServices",
+        "events:ListRules",
+        "iam:ListRoles",
+        "s3:ListAllMyBuckets",
+        "sns:ListTopics",
+        "sqs:ListQueues",
+    ),
     "AWS gives the new one its id, so a policy cannot name it; the tags it is made with can": (
         "acm:RequestCertificate",
         "cognito-idp:CreateUserPool",

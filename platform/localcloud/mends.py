@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import dynamodb, ec2
+from ministack.services import dynamodb, ec2, kms
 from ministack.services.cloudformation import provisioners
 
 # AWS knows no action for a batch: who may send, may send ten at once. Nor one for each of the calls
@@ -30,6 +30,7 @@ ACTIONS = {
 def mend() -> None:
     """Put the emulator right, once, before it serves."""
     _name_actions_as_aws_does()
+    _judge_calls_on_an_alias_by_its_key()
     _let_ecs_say_for_whom_it_acts()
     _take_the_loopback_for_tls()
     _keep_the_prefix_lists_of_rules()
@@ -46,6 +47,20 @@ def _name_actions_as_aws_does() -> None:
         return ACTIONS.get(action or "", action)
 
     iam_actions.extract_iam_action = extract_iam_action
+
+
+def _judge_calls_on_an_alias_by_its_key() -> None:
+    """Hold a call that names a key by its alias against policies on the key, as AWS does."""
+    extract = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(service: str, *request: object, **more: object) -> str:
+        arn: str = extract(service, *request, **more)
+        if service == "kms" and ":alias/" in arn and (key := kms._resolve_key(arn)) is not None:
+            of_key: str = key["Arn"]
+            return of_key
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
 
 
 def _let_ecs_say_for_whom_it_acts() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,7 +143,8 @@ def _short(value: Any, other: Any) -> str:  # noqa: ANN401 - any JSON
     text, its = _text(value), _text(other)
     if len(text) <= _MOST_CHARACTERS:
         return text
-    same = len(os.path.commonprefix([text, its]))
+    pairs = enumerate(zip(text, its, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), len(text))
     start = 0 if same < _MOST_CHARACTERS else same - _BEFORE
     end = start + _MOST_CHARACTERS
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"

@@ -84,14 +84,14 @@ def look(account: StackAccount, engine: Engine, on_event: OnEvent = lambda _even
     """Compare AWS with what is declared. Raises EngineFailed, NoStack and the SDK's errors."""
     changes = changes_of(engine.preview(on_event=on_event))
     managed, bootstrap = in_state(engine), of_bootstrap(account)
-    there = [one for one in existing(account) if one.id.rpartition("/")[2] not in bootstrap]
-    unmanaged = [one for one in there if one not in managed]
+    there = [one for one in existing(account) if one.key[1] not in bootstrap]
+    unmanaged = [one for one in there if one.key not in managed]
     return Drift(changes, unmanaged, len(there) - len(unmanaged))
 
 
-def in_state(engine: Engine) -> set[Existing]:
-    """Return what a stack's state has."""
-    return {Existing(one["type"], one["id"]) for one in engine.state() if one.get("id")}
+def in_state(engine: Engine) -> set[tuple[str, str]]:
+    """Return the keys of what a stack's state has."""
+    return {Existing(one["type"], one["id"]).key for one in engine.state() if one.get("id")}
 
 
 def _told(difference: Difference) -> str:

@@ -20,6 +20,11 @@ class Existing:
     type: str
     id: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others: of ARNs and URLs, which come and go in ids, the end."""
+        return _SAME_AS.get(self.type, self.type), _last(self.id)
+
     def __str__(self) -> str:
         return f"{self.type.rpartition(':')[2]} {self.id}"
 
@@ -124,6 +129,10 @@ def _last(resource_id: str) -> str:
     return resource_id.rpartition("/")[2].rpartition(":")[2]
 
 
+_SAME_AS = {
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "aws:ec2/securityGroup:SecurityGroup"
+}
+"""Types that Pulumi has beside the one that AWS knows."""
 _CLUSTERS = _named("ecs", "list_clusters", "clusterArns")
 _LISTINGS: Mapping[str, Callable[[StackAccount], Iterable[str]]] = {
     "aws:cloudwatch/eventRule:EventRule": _named(

@@ -136,10 +136,7 @@ def test_in_an_empty_account_there_is_none_of_it(emulator, there):
 def test_what_replaces_a_resource_are_inputs_of_its_type(there):
     for kind in {type(one.kind) for one in there}:
         _, module, name = kind.type.split(":")
-        resource = importlib.import_module(f"pulumi_aws.{snake(module.replace('/', '.'))}")
-        inputs = inspect.signature(getattr(resource, f"{name}Args").__init__).parameters
-        assert {snake(key) for key in kind.replaced_for} <= inputs.keys(), kind
-
-
-def snake(name):
-    return re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+        resource = importlib.import_module(f"pulumi_aws.{module.partition('/')[0]}")
+        inputs = inspect.signature(getattr(resource, name)._internal_init).parameters
+        snakes = {re.sub("[A-Z]", lambda a: f"_{a[0].lower()}", key) for key in kind.replaced_for}
+        assert snakes <= inputs.keys(), kind

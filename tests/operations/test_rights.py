@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from botocore.exceptions import ClientError
 
@@ -25,32 +23,14 @@ RELEASE = {
 
 @pytest.fixture
 def under(bootstrapped):
-    """The lease and the records of a stack, with the policies of one of CI's roles.
-
-    Only GitHub may take the role itself, so a twin has them that the account's root may take.
-    """
-    iam, twins = bootstrapped.client("iam"), []
-    root = {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}
-    trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+    """The lease and the records of a stack, with the policies of one of CI's roles."""
 
     def act(role):
-        twin = f"twin-of-{role}"
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        iam.create_role(RoleName=twin, AssumeRolePolicyDocument=document)
-        answer = iam.list_attached_role_policies(RoleName=f"local-retainwise-{role}")
-        arns = [one["PolicyArn"] for one in answer["AttachedPolicies"]]
-        twins.append((twin, arns))
-        for arn in arns:
-            iam.attach_role_policy(RoleName=twin, PolicyArn=arn)
-        session = bootstrapped.as_role(twin)
+        session = bootstrapped.as_twin_of(f"local-retainwise-{role}")
         dynamodb, s3 = (bootstrapped.client(name, session) for name in ("dynamodb", "s3"))
         return DeployLease(dynamodb, TABLE, "rights"), Releases(s3, BUCKET, "rights")
 
-    yield act
-    for twin, arns in twins:
-        for arn in arns:
-            iam.detach_role_policy(RoleName=twin, PolicyArn=arn)
-        iam.delete_role(RoleName=twin)
+    return act
 
 
 def test_a_deploy_leases_and_records_and_a_preview_looks_at_both(under):

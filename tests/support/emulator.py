@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,20 @@ class Emulator:
             given["SessionToken"],
             region_name=REGION,
         )
+
+    def as_twin_of(self, name: str) -> boto3.Session:
+        """A session with the policies of a role of CI's.
+
+        Only GitHub may take the role itself, so a twin has them that the account's root may take.
+        """
+        iam, twin = self.client("iam"), f"twin-of-{name}"
+        root = {"AWS": f"arn:aws:iam::{local_cloud.ACCOUNT_ID}:root"}
+        trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam.create_role(RoleName=twin, AssumeRolePolicyDocument=document)
+        for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.attach_role_policy(RoleName=twin, PolicyArn=one["PolicyArn"])
+        return self.as_role(twin)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the local cloud knows of each type of resource: read, create, change, delete.
+"""What the local cloud knows of each type of resource: find, read, create, change, delete.
 
 A type that the program declares and this table lacks is an error, not something to leave out: the
 local cloud would then differ from AWS without anybody noticing.

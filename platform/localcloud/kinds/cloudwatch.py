@@ -105,12 +105,8 @@ class MetricAlarm(Kind):
         self.aws.cloudwatch.delete_alarms(AlarmNames=[found.id])
 
     def _put(self, values: Mapping[str, Any], **more: list[Any]) -> None:
-        left_out = _ONE_METRIC if values["metricQueries"] else {"metricQueries"}
-        given = {
-            _ALARM[key]: value
-            for key, value in values.items()
-            if value is not None and key not in left_out
-        }
+        # Of the metric and the queries it has one, and the other is nothing.
+        given = {_ALARM[key]: value for key, value in values.items() if value not in (None, [])}
         if "Dimensions" in given:
             given["Dimensions"] = pairs_from(given["Dimensions"], "Name")
         self.aws.cloudwatch.put_metric_alarm(**given, **more)

@@ -141,12 +141,14 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                     properties=request.properties,
                     inputs=request.inputs,
                 )
-            found = kind.get(request.id)
+            found = kind.get(kind.import_id(request.id, old))
         if found is None:
             return provider_pb2.ReadResponse()
         inputs = _as_found(kind, found, old)
         return provider_pb2.ReadResponse(
-            id=request.id, properties=_struct({**inputs, **found.outputs}), inputs=_struct(inputs)
+            id=_id_of(found),
+            properties=_struct({**inputs, **found.outputs}),
+            inputs=_struct(inputs),
         )
 
     def Update(self, request, context):
@@ -165,11 +167,12 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             self.before("delete", request.name)
             kind = self._kind(request.urn, old)
             if kind is not None and not old.get("skipDestroy"):
-                found = kind.get(request.id)
+                resource_id = kind.import_id(request.id, old)
+                found = kind.get(resource_id)
                 if found is not None:
                     if old.get("forceDestroy"):
                         kind.tag(found, {EMPTY_TAG: "yes"})
-                        found = kind.get(request.id) or found
+                        found = kind.get(resource_id) or found
                     _delete(kind, found)
             self.after("delete", request.name)
         return empty_pb2.Empty()
@@ -226,13 +229,16 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             kind.tag(there, inputs.get("tags", {}))
         if there is None:
             raise Refused(f"{kind.type} {name} is not there after it was made")
-        return there.id, {**inputs, **self._settled(kind, there, _wanted(kind, inputs)).outputs}
+        return _id_of(there), {
+            **inputs,
+            **self._settled(kind, there, _wanted(kind, inputs)).outputs,
+        }
 
     def _update(self, urn: str, resource_id: str, old: Properties, new: Properties) -> Properties:
         kind = self._kind(urn, new)
         if kind is None:
             return {}
-        found = kind.get(resource_id)
+        found = kind.get(kind.import_id(resource_id, old))
         if found is None:
             raise Refused(f"{kind.type} {resource_id} is not there")
         wanted, changed = _wanted(kind, new), _changed(kind, old, new)
@@ -255,6 +261,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             return found
         kind.change(found, differing)
         return kind.get(found.id) or found
+
+
+def _id_of(found: Found) -> str:
+    """Return the id that a program knows a resource by, where it is imported by another."""
+    return str(found.outputs.get("id", found.id))
 
 
 @contextmanager
