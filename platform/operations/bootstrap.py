@@ -217,8 +217,9 @@ class _Bootstrap:
                 raise StateIsGone(
                     f"{file.name} has the key of a state of {account.stack}, and there is none in "
                     f"{engine.backend}: `retainwise state {account.stack}` lists what can be had "
-                    "back. If this account is a new one, delete secretsprovider and encryptedkey "
-                    "from the file"
+                    "back. If this account is a new one, or nothing can be had back, delete "
+                    "secretsprovider and encryptedkey from the file and run this again; what "
+                    f"exists is then found by `retainwise adopt {account.stack}`"
                 ) from None
             provider = secrets_provider(account)
             engine.call("stack", "init", account.stack, "--secrets-provider", provider)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from operations.engine import Engine
     from operations.lease import Holder
     from operations.releases import Release
+    from operations.state import Version
 
 stack_argument = click.argument("stack", metavar="STACK")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -228,6 +229,7 @@ def _deployment(
     from operations.progress import Progress
 
     account = StackAccount.of(stack, folder or CHECKOUT)
+    _warn_if_unnamed(account, folder or CHECKOUT)
     return Deployment(
         account,
         engine_of(account, folder),
@@ -277,8 +279,10 @@ def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
         programs = folder / "bootstrap"
         program = Program(BOOTSTRAP.project, programs, programs / "program")
     with explained(stack):
+        account = StackAccount.of(stack, program.stacks)
+        _warn_if_unnamed(account, program.stacks)
         is_changed = begin(
-            StackAccount.of(stack, program.stacks),
+            account,
             scratch=service / ".local" / "bootstrap",
             say=click.echo,
             may_go_on=asked(stack, yes),
@@ -292,10 +296,19 @@ def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
 @click.command()
 @stack_argument
 @click.option("--restore", metavar="VERSION", help="Write this version as the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="List at most so many.",
+)
 @yes_option
 @folder_option
-def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> None:
+def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path | None) -> None:
     """List the versions of a stack's state, or put an older one back."""
+    from itertools import islice
+
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
     from operations.deploy import under_lease
@@ -305,28 +318,47 @@ def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> No
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         if restore is None:
-            header = ("VERSION", "WRITTEN (UTC)", "BYTES", "")
-            rows = [
-                (
-                    one.id,
-                    f"{one.written.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-                    "deleted" if one.is_deleted else str(one.size_bytes),
-                    "newest" if one.is_newest else "",
-                )
-                for one in versions(account)
-            ]
-            _say_table([header, *rows])
+            header = ("VERSION", "WRITTEN (UTC)", "BYTES", "RESOURCES", "")
+            _say_table(
+                [header, *(_version(account, one) for one in islice(versions(account), limit))]
+            )
             return
         if not yes:
             click.confirm(
                 f"Write version {restore} of the state of {stack} as the newest?", abort=True
             )
         with under_lease(account, f"restore state {restore}"):
-            count = put_back(account, restore)
-    click.echo(
-        f"{stack}: version {restore} with {count} resources is the newest; "
-        f"`retainwise drift {stack}` says what it does not know"
-    )
+            has = put_back(account, restore)
+    click.echo(f"{stack}: version {restore} with {has.resources} resources is the newest")
+    if has.pending:
+        click.echo(f"it was written while {has.pending} of them were being changed")
+    click.echo(f"`retainwise drift {stack}` says where it is not as AWS is")
+
+
+def _version(account: StackAccount, version: Version) -> tuple[str, ...]:
+    from operations.state import NoSuchVersion, contents
+
+    remarks = ["newest"] if version.is_newest else []
+    resources = ""
+    if version.is_deleted:
+        remarks.append("deleted")
+    else:
+        try:
+            has = contents(account, version)
+        except NoSuchVersion:
+            remarks.append("not a whole state")
+        else:
+            resources = str(has.resources)
+            remarks += ["in the middle of an update"] if has.pending else []
+    written = f"{version.written.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return version.id, written, str(version.size_bytes), resources, ", ".join(remarks)
+
+
+def _warn_if_unnamed(account: StackAccount, folder: Path) -> None:
+    from operations.account import unnamed
+
+    if (advice := unnamed(account, folder)) is not None:
+        click.echo(f"warning: {advice}", err=True)
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

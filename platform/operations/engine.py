@@ -49,7 +49,20 @@ class NoStack(OperationError):
         super().__init__(
             f"there is no state of {stack} in {backend}. A new stack is made by "
             f"`retainwise bootstrap {stack}`. If there was one, do not make it anew, which would "
-            "create everything once more: see the runbook state-lost"
+            f"create everything once more: `retainwise state {stack}` lists what can be had back, "
+            "and puts it back with --restore. When nothing can, `retainwise adopt "
+            f"{stack}` finds what exists"
+        )
+
+
+class DamagedState(OperationError):
+    """The newest state cannot be read; the message says how an older one comes back."""
+
+    def __init__(self, stack: str, backend: str, why: str) -> None:
+        super().__init__(
+            f"the state of {stack} in {backend} cannot be read ({why}). Nothing in AWS was "
+            f"changed. `retainwise state {stack}` lists its versions; --restore puts the last whole "
+            "one back"
         )
 
 
@@ -159,8 +172,9 @@ class Engine:
         }
 
     def _exported(self) -> Mapping[str, Any]:
-        deployment: Mapping[str, Any] = json.loads(self.call("stack", "export"))["deployment"]
-        return deployment
+        deployment: Mapping[str, Any] | None
+        deployment = json.loads(self.call("stack", "export"))["deployment"]
+        return deployment or {}
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the stack exports."""
@@ -222,6 +236,9 @@ class Engine:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
+        for line in lines:
+            if line.startswith(_DAMAGED):
+                return DamagedState(self.stack, self.backend, line.removeprefix(_DAMAGED))
         # Whatever ends an update early leaves the rest of its plan undone, which is not the reason.
         lines = [line for line in lines if not line.endswith(_UNDONE)] or lines
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
@@ -265,6 +282,7 @@ class Ending:
 
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
+_DAMAGED = "failed to load checkpoint: "
 _UNDONE = "but none were seen"
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 
 import pytest
@@ -14,7 +16,7 @@ from engine.workspace import workspace
 from localcloud.cloud import ACCOUNT_ID
 from localcloud.program import BOOTSTRAP, Program
 from operations.account import StackAccount
-from operations.bootstrap import bootstrap
+from operations.bootstrap import StillRunning, bootstrap
 from operations.deploy import NotConfirmed
 from operations.engine import Engine
 from operations.state import backend_url, checkpoint_key
@@ -125,6 +127,13 @@ def test_from_nothing_to_the_first_deploy(stack, project, run):
     assert [url.rpartition("/")[2] for url in queues] == [f"{stack}-retainwise-jobs"]
     assert "nothing to change" in run("deploy", stack, "--yes").output
 
+    # A state of the service that is lost is no reason to make an empty one in its place.
+    bucket = f"{stack}-retainwise-state-{ACCOUNT_ID}"
+    project.emulator.client("s3").delete_object(Bucket=bucket, Key=checkpoint_key(stack))
+    said = run("bootstrap", stack, "--yes", code=1).output
+    assert f"Pulumi.{stack}.yaml has the key of a state of {stack}, and there is none" in said
+    assert f"`retainwise state {stack}` lists what can be had back" in said
+
 
 def at_the_question(project, begin):
     """Interrupted when the state on this machine was made and nothing else."""
@@ -205,3 +214,81 @@ def test_interrupted_and_run_again_it_comes_to_the_same_end(interruption, projec
     made = [one for one in latest["resources"] if one["type"].startswith("aws:")]
     assert len(made) == 42
     assert len(project.emulator.client("kms").list_keys()["Keys"]) == 1
+
+
+def test_the_wrong_account_is_refused_and_the_right_one_named(project, run):
+    file = project.bootstrap / "Pulumi.dev.yaml"
+    text = file.read_text("utf-8")
+    file.write_text(f'{text}  aws:allowedAccountIds: ["111122223333"]\n', "utf-8")
+    said = run("bootstrap", "dev", "--yes", code=2).output
+    assert "dev is in the account 111122223333 (aws:allowedAccountIds of Pulumi.dev.yaml)" in said
+    assert f"the credentials are of {ACCOUNT_ID}" in said
+    assert is_empty(project)
+    file.write_text(text, "utf-8")
+    project.change("dev", "network", zones=["a"])
+    service = project.folder / "Pulumi.dev.yaml"
+    document = yaml.safe_load(service.read_text("utf-8"))
+    document["config"]["aws:allowedAccountIds"] = ["444455556666"]
+    service.write_text(yaml.safe_dump(document), "utf-8")
+    assert "dev is in the account 444455556666" in run("bootstrap", "dev", "--yes", code=2).output
+    assert is_empty(project)
+
+
+def test_the_wrong_region_is_refused_and_the_right_one_named(project, run, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    said = run("bootstrap", "dev", "--yes", code=2).output
+    assert (
+        "dev is in eu-west-1 (aws:region of Pulumi.dev.yaml), but AWS_REGION is us-east-1" in said
+    )
+    monkeypatch.delenv("AWS_REGION")
+    file = project.bootstrap / "Pulumi.dev.yaml"
+    file.write_text(file.read_text("utf-8").replace("eu-west-1", "eu-north-1"), "utf-8")
+    said = run("bootstrap", "dev", "--yes", code=2).output
+    assert "aws:region eu-west-1, and the bootstrap's has eu-north-1: they must be the same" in said
+    assert is_empty(project)
+
+
+def test_a_file_that_names_no_account_is_told(project, run):
+    """By `deploy` as well: the warning names the account that it would be."""
+    project.use_program("")
+    advice = f'aws:allowedAccountIds: ["{ACCOUNT_ID}"]'
+    assert advice in run("deploy", "dev", "--yes", code=1).output
+    file = project.folder / "Pulumi.dev.yaml"
+    document = yaml.safe_load(file.read_text("utf-8"))
+    document["config"]["aws:allowedAccountIds"] = [ACCOUNT_ID]
+    file.write_text(yaml.safe_dump(document), "utf-8")
+    assert advice not in run("deploy", "dev", "--yes", code=1).output
+
+
+@pytest.mark.parametrize("key", ["encryptionsalt: v1:1234", "encryptedkey: QUJD"])
+def test_a_bootstrap_that_was_begun_elsewhere_is_not_begun_again(key, project, run):
+    file = project.bootstrap / "Pulumi.dev.yaml"
+    file.write_text(f"{file.read_text('utf-8')}{key}\n", "utf-8")
+    said = run("bootstrap", "dev", "--yes", code=1).output
+    assert "Is it the right account" in said
+    assert "on another machine" in said
+    assert is_empty(project)
+
+
+def test_while_an_interrupted_run_still_works_no_second_one_begins(project, begin):
+    at_the_question(project, begin)
+    [here] = project.folder.glob(".local/bootstrap/*")
+    lock = here / "state/.pulumi/locks/organization/retainwise-bootstrap/dev/1234.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps({"pid": os.getpid()}))
+    with pytest.raises(StillRunning, match=f"process {os.getpid()} .* still works on dev"):
+        begin()
+    assert is_empty(project)
+
+
+def test_what_is_there_and_in_no_state_is_taken_over(project, run):
+    """The state is lost, or somebody made it all with a plain `pulumi up` and kept none."""
+    project.emulator.bootstrap("dev")
+    said = run("bootstrap", "dev", "--yes").output
+    assert "Table dev-retainwise-deploy-lease is there already: taken over" in said
+    # The emulator has no such settings, and one cannot be imported.
+    assert re.findall(r"([0-9]+) to create\n *create *(.*)", said) == [
+        ("1", "RegionSettings dev-retainwise")
+    ]
+    assert len(project.emulator.client("kms").list_keys()["Keys"]) == 1
+    assert "dev: as declared" in run("bootstrap", "dev", "--yes").output
