@@ -114,6 +114,19 @@ class StackAccount:
         return f"{self.name}-state-{self.account_id}"
 
 
+def unnamed(account: StackAccount, folder: Path = CHECKOUT) -> str | None:
+    """Say what to write into a stack's file that names no account; none when it names one.
+
+    Without it, credentials of another account would be taken for the stack's.
+    """
+    if _ALLOWED in read_stack(account.stack, folder):
+        return None
+    return (
+        f"Pulumi.{account.stack}.yaml names no account, so any that you sign in to is taken for "
+        f'its own; if this is the one, add to its config: {_ALLOWED}: ["{account.account_id}"]'
+    )
+
+
 def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
     """Read the configuration of a stack, as far as it says where the stack is.
 

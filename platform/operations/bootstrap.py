@@ -7,18 +7,22 @@ changes nothing.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from botocore.exceptions import ClientError
 
-from localcloud.program import BOOTSTRAP, SERVICE, stack_file
-from operations.account import StackAccount
+from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_config, stack_file
+from operations.account import StackAccount, WrongAccount
+from operations.adopt import TerraformState, import_, search
 from operations.changes import Change, changes_of, check, summary
+from operations.deploy import NotConfirmed
 from operations.engine import Engine, NoStack, OnEvent
 from operations.errors import OperationError
 from operations.state import backend_url, checkpoint_key, secrets_provider
@@ -26,10 +30,16 @@ from operations.state import backend_url, checkpoint_key, secrets_provider
 Say = Callable[[str], None]
 
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
+_KEY_IN_FILE = ("encryptedkey", "encryptionsalt")
+"""What Pulumi writes into a stack's file when it has made a state for it."""
 
 
 class StateIsGone(OperationError):
     """There was a state and there is none: to begin anew would create everything once more."""
+
+
+class StillRunning(OperationError):
+    """An interrupted bootstrap has left a process that still creates things."""
 
 
 def bootstrap(
@@ -40,121 +50,235 @@ def bootstrap(
     may_go_on: Callable[[list[Change]], bool],
     on_event: OnEvent = lambda _event: None,
     service: Path = SERVICE.stacks,
-    programs: Path = BOOTSTRAP.stacks,
+    program: Program = BOOTSTRAP,
 ) -> bool:
     """Make what the bootstrap declares, and an empty stack for the service.
 
     scratch: where the state is until it can be moved; what an interrupted run left is used.
-    Returns whether anything was changed. Raises EngineFailed, NotAllowed, StateIsGone.
+    Returns whether anything was changed. Raises EngineFailed, NotAllowed, NotConfirmed,
+    StateIsGone, StillRunning, WrongAccount.
     """
-    here = scratch / account.stack
-    engine = Engine(account.stack, backend_url(account), programs)
-    if here.exists() or not _is_bucket(account):
-        changed = _begin(account, here, say, may_go_on, on_event, programs)
-        if not changed:
-            return False
-        _move(account, engine, here, say)
-    else:
-        changed = _update(engine, say, may_go_on, on_event)
-    return _stack_of_service(account, say, service) or changed
+    return _Bootstrap(account, scratch, say, may_go_on, on_event, service, program).run()
 
 
-def _begin(
-    account: StackAccount,
-    here: Path,
-    say: Say,
-    may_go_on: Callable[[list[Change]], bool],
-    on_event: OnEvent,
-    programs: Path,
-) -> bool:
-    """Create everything with the state on this machine."""
-    here.mkdir(mode=0o700, parents=True, exist_ok=True)
-    passphrase = here / _PASSPHRASE
-    if not passphrase.exists():
-        passphrase.touch(0o600)
-        passphrase.write_text(secrets.token_urlsafe(32))
-    engine = _on_this_machine(account.stack, here, programs)
-    say(f"state of the bootstrap on this machine until it can be moved: {here}")
-    if not (here / "state" / checkpoint_key(account.stack, BOOTSTRAP.project)).exists():
-        engine.call("stack", "init", account.stack, "--secrets-provider", "passphrase")
-    return _update(engine, say, may_go_on, on_event) or _is_bucket(account)
+class _Bootstrap:
+    """One run. Each step looks at what is there, so that any of them can be the last one."""
 
+    def __init__(
+        self,
+        account: StackAccount,
+        scratch: Path,
+        say: Say,
+        may_go_on: Callable[[list[Change]], bool],
+        on_event: OnEvent,
+        service: Path,
+        program: Program,
+    ) -> None:
+        self._account = account
+        # With the account: with another's credentials everything in the state would seem gone.
+        self._here = scratch / f"{account.stack}-{account.account_id}"
+        self._say = say
+        self._may_go_on = may_go_on
+        self._on_event = on_event
+        self._service = service
+        self._program = program
+        self._in_bucket = Engine(account.stack, backend_url(account), program.stacks)
+        self._file = stack_file(account.stack, program.stacks)
 
-def _on_this_machine(stack: str, here: Path, programs: Path) -> Engine:
-    state = here / "state"
-    state.mkdir(exist_ok=True)
-    secret = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(here / _PASSPHRASE)}
-    return Engine(stack, f"file://{state}", programs, secret)
+    def run(self) -> bool:
+        """Do what is still to be done."""
+        _same_region(self._account, self._service)
+        is_bucket = self._is_bucket()
+        if is_bucket and self._resources_in_bucket():
+            # First: a state that is here still is an old one.
+            is_changed = self._clean_up()
+            is_changed |= self._update(self._in_bucket)
+        else:
+            self._begin(is_bucket)
+            is_changed = True
+        return self._stack_of_service() or is_changed
 
+    def _begin(self, is_bucket: bool) -> None:
+        """Create everything with the state on this machine, and move it."""
+        is_lost = is_bucket and not self._here.exists()
+        if not is_bucket and not self._here.exists():
+            self._refuse_if_begun_elsewhere()
+        engine = self._on_this_machine()
+        if is_lost:
+            self._take_over(engine, None)
+        else:
+            self._pick_up(engine)
+        self._update(engine)
+        self._move(engine)
+        self._clean_up()
 
-def _update(
-    engine: Engine, say: Say, may_go_on: Callable[[list[Change]], bool], on_event: OnEvent
-) -> bool:
-    with TemporaryDirectory() as folder:
-        plan = Path(folder) / "plan.json"
-        changes = changes_of(engine.preview(plan=plan, on_event=on_event))
-        for line in summary(changes):
-            say(line)
-        check(changes, ())
-        if not changes or not may_go_on(changes):
-            return False
-        engine.up(plan=plan, on_event=on_event)
-    return True
-
-
-def _move(account: StackAccount, engine: Engine, here: Path, say: Say) -> None:
-    """Move the state into the bucket, encrypted by the key that is there now."""
-    say(f"moving the state to {engine.backend}")
-    moving = Engine(
-        engine.stack,
-        engine.backend,
-        engine.folder,
-        {"PULUMI_CONFIG_PASSPHRASE_FILE": str(here / _PASSPHRASE)},
-    )
-    try:
-        there = moving.state()
-    except NoStack:
-        there = []
-    if not there:  # else it was moved, and only the old one is left
-        moving.call(
-            "stack",
-            "migrate",
-            f"file://{here / 'state'}",
-            account.stack,
-            "--secrets-provider",
-            secrets_provider(account),
-            "--yes",
-        )
-    for old in engine.folder.glob(f"Pulumi.{account.stack}.yaml.bak*"):
-        old.unlink()  # it names the key of the state on this machine
-    if not engine.state():
-        raise StateIsGone(f"{engine.backend} is empty after the move; the state is in {here} still")
-    shutil.rmtree(here)
-
-
-def _stack_of_service(account: StackAccount, say: Say, folder: Path) -> bool:
-    """Make the service's stack, empty, unless it is there."""
-    engine = Engine(account.stack, backend_url(account), folder)
-    try:
-        engine.state()
-    except NoStack:
-        document = yaml.safe_load(stack_file(account.stack, folder).read_text("utf-8"))
-        if "encryptedkey" in document:
+    def _refuse_if_begun_elsewhere(self) -> None:
+        there = [key for key in _KEY_IN_FILE if key in _read(self._file)]
+        if there:
+            account = self._account
             raise StateIsGone(
-                f"{stack_file(account.stack, folder)} has the key of a state of {account.stack}, "
-                f"and there is none in {engine.backend}: see the runbook state-lost"
-            ) from None
-        engine.call("stack", "init", account.stack, "--secrets-provider", secrets_provider(account))
-        say(f"made the stack {account.stack}; commit what Pulumi wrote into its files")
+                f"{self._file.name} of {self._file.parent.name} has {there[0]}: a bootstrap of "
+                f"{account.stack} was made or begun, but the account {account.account_id} has no "
+                f"bucket {account.state_bucket}. Is it the right account (aws:allowedAccountIds)? "
+                "Was the bootstrap interrupted on another machine? Go on there. When neither is "
+                f"so, delete secretsprovider and {there[0]} from the file"
+            )
+
+    def _on_this_machine(self) -> Engine:
+        """Return the engine on a state of this machine, which is made where there is none."""
+        stack = self._account.stack
+        state = self._here / "state"
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # In the environment: a passphrase of the person's own would win over a file's.
+        environment = {"PULUMI_CONFIG_PASSPHRASE": _passphrase(self._here)}
+        engine = Engine(stack, f"file://{state}", self._program.stacks, environment)
+        self._say(f"state of the bootstrap on this machine until it can be moved: {self._here}")
+        self._unlock(engine, state / ".pulumi" / "locks")
+        if not (state / checkpoint_key(stack, self._program.project)).exists():
+            engine.call("stack", "init", stack, "--secrets-provider", "passphrase")
+        return engine
+
+    def _unlock(self, engine: Engine, locks: Path) -> None:
+        """Take away the lock of a process that was killed."""
+        there = list(locks.rglob("*.json"))
+        for lock in there:
+            pid = yaml.safe_load(lock.read_text("utf-8"))["pid"]
+            if _is_running(pid):
+                raise StillRunning(
+                    f"process {pid} of a bootstrap that was interrupted still works on "
+                    f"{self._account.stack}: wait for its end, or end it, and run this again"
+                )
+        if there:
+            engine.call("cancel", "--yes")
+
+    def _pick_up(self, engine: Engine) -> None:
+        """Look for what was being created when a run was killed: nobody noted whether it was."""
+        if pending := engine.pending_creates():
+            engine.call("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+            self._take_over(engine, pending)
+
+    def _take_over(self, engine: Engine, only: set[tuple[str, str]] | None) -> None:
+        """Take what is there into the state, by type and name, or all of it."""
+        config = stack_config(self._account.stack, self._program)
+        found = search(self._account, config, TerraformState(), self._program).ids
+        ids = {named: one for named, one in found.items() if only is None or named in only}
+        for type_, name in import_(engine, ids, self._on_event):
+            self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
+
+    def _update(self, engine: Engine) -> bool:
+        with TemporaryDirectory() as folder:
+            plan = Path(folder) / "plan.json"
+            changes = changes_of(engine.preview(plan=plan, on_event=self._on_event))
+            for line in summary(changes):
+                self._say(line)
+            check(changes, ())
+            if not changes:
+                return False
+            if not self._may_go_on(changes):
+                raise NotConfirmed("nothing was changed")
+            engine.up(plan=plan, on_event=self._on_event)
         return True
-    return False
+
+    def _move(self, engine: Engine) -> None:
+        """Move the state into the bucket, encrypted by the key that is there now."""
+        backend, stack = self._in_bucket.backend, self._account.stack
+        self._say(f"moving the state to {backend}")
+        moving = Engine(stack, backend, engine.folder, engine.environment)
+        if self._resources_in_bucket() is not None:
+            # A move that was interrupted has made the stack and put nothing into it.
+            moving.call("stack", "rm", "--yes", "--preserve-config")
+        provider = secrets_provider(self._account)
+        moving.call(
+            "stack", "migrate", engine.backend, stack, "--secrets-provider", provider, "--yes"
+        )
+        if not self._resources_in_bucket():
+            raise StateIsGone(f"{backend} is empty after the move; the state is in {self._here}")
+        self._say("moved")
+
+    def _clean_up(self) -> bool:
+        """Delete the old state, and the files that name its key."""
+        old = list(self._file.parent.glob(f"{self._file.name}.bak*"))
+        for file in old:
+            file.unlink()
+        if self._here.exists():
+            shutil.rmtree(self._here)
+            return True
+        return bool(old)
+
+    def _stack_of_service(self) -> bool:
+        """Make the service's stack, empty, unless it is there."""
+        account = self._account
+        engine = Engine(account.stack, backend_url(account), self._service)
+        try:
+            engine.state()
+        except NoStack:
+            file = stack_file(account.stack, self._service)
+            if "encryptedkey" in _read(file):
+                raise StateIsGone(
+                    f"{file.name} has the key of a state of {account.stack}, and there is none in "
+                    f"{engine.backend}: `retainwise state {account.stack}` lists what can be had "
+                    "back. If this account is a new one, or nothing can be had back, delete "
+                    "secretsprovider and encryptedkey from the file and run this again; what "
+                    f"exists is then found by `retainwise adopt {account.stack}`"
+                ) from None
+            provider = secrets_provider(account)
+            engine.call("stack", "init", account.stack, "--secrets-provider", provider)
+            self._say(
+                f"made the stack {account.stack}; commit what Pulumi wrote at the end of "
+                f"{file.name} and of {self._file.parent.name}/{self._file.name}"
+            )
+            return True
+        return False
+
+    def _resources_in_bucket(self) -> int | None:
+        """Count what the state in the bucket has; none without a state."""
+        try:
+            return len(self._in_bucket.state())
+        except NoStack:
+            return None
+
+    def _is_bucket(self) -> bool:
+        account = self._account
+        try:
+            account.session.client("s3").head_bucket(Bucket=account.state_bucket)
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] in ("404", "NoSuchBucket", "NotFound"):
+                return False
+            raise
+        return True
 
 
-def _is_bucket(account: StackAccount) -> bool:
+def _same_region(account: StackAccount, service: Path) -> None:
+    """Raise WrongAccount when the service's own file says another region or account."""
+    other = StackAccount.of(account.stack, service)
+    if other.region != account.region:
+        raise WrongAccount(
+            f"the service's Pulumi.{account.stack}.yaml has aws:region {other.region}, and the "
+            f"bootstrap's has {account.region}: they must be the same"
+        )
+
+
+def _passphrase(here: Path) -> str:
+    """Return the passphrase of the state on this machine; made once."""
+    file = here / _PASSPHRASE
+    if not file.exists():
+        unfinished = here / f"{_PASSPHRASE}.new"
+        unfinished.touch(0o600)
+        unfinished.write_text(secrets.token_urlsafe(32))
+        unfinished.replace(file)
+    return file.read_text()
+
+
+def _is_running(pid: int) -> bool:
     try:
-        account.session.client("s3").head_bucket(Bucket=account.state_bucket)
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] in ("404", "NoSuchBucket", "NotFound"):
-            return False
-        raise
+        os.kill(pid, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
     return True
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return document

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from localcloud.program import Program
     from operations.account import StackAccount
     from operations.changes import Change
     from operations.deploy import Deployment
     from operations.engine import Engine
     from operations.lease import Holder
     from operations.releases import Release
+    from operations.state import Version
 
 stack_argument = click.argument("stack", metavar="STACK")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -231,6 +233,7 @@ def _deployment(
     from operations.progress import Progress
 
     account = StackAccount.of(stack, folder or CHECKOUT)
+    _warn_if_unnamed(account, folder or CHECKOUT)
     return Deployment(
         account,
         engine_of(account, folder),
@@ -256,7 +259,7 @@ def drift(stack: str, as_json: bool, folder: Path | None) -> None:
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
-        found = look(account, engine_of(account, folder), Progress(), bootstrap_of(folder))
+        found = look(account, engine_of(account, folder), Progress(), bootstrap_of(folder).stacks)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
     else:
@@ -275,17 +278,18 @@ def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
     from operations.bootstrap import bootstrap as begin
     from operations.progress import Progress
 
-    service = folder or CHECKOUT
-    programs = bootstrap_of(folder)
+    service, program = folder or CHECKOUT, bootstrap_of(folder)
     with explained(stack):
+        account = StackAccount.of(stack, program.stacks)
+        _warn_if_unnamed(account, program.stacks)
         is_changed = begin(
-            StackAccount.of(stack, programs),
+            account,
             scratch=service / ".local" / "bootstrap",
             say=click.echo,
             may_go_on=asked(stack, yes),
             on_event=Progress(),
             service=service,
-            programs=programs,
+            program=program,
         )
     click.echo(f"{stack} is ready to be deployed to" if is_changed else f"{stack}: as declared")
 
@@ -293,10 +297,19 @@ def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
 @click.command()
 @stack_argument
 @click.option("--restore", metavar="VERSION", help="Write this version as the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="List at most so many.",
+)
 @yes_option
 @folder_option
-def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> None:
+def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path | None) -> None:
     """List the versions of a stack's state, or put an older one back."""
+    from itertools import islice
+
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
     from operations.deploy import under_lease
@@ -306,35 +319,57 @@ def state(stack: str, restore: str | None, yes: bool, folder: Path | None) -> No
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         if restore is None:
-            header = ("VERSION", "WRITTEN (UTC)", "BYTES", "")
-            rows = [
-                (
-                    one.id,
-                    f"{one.written.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-                    "deleted" if one.is_deleted else str(one.size_bytes),
-                    "newest" if one.is_newest else "",
-                )
-                for one in versions(account)
-            ]
-            _say_table([header, *rows])
+            header = ("VERSION", "WRITTEN (UTC)", "BYTES", "RESOURCES", "")
+            _say_table(
+                [header, *(_version(account, one) for one in islice(versions(account), limit))]
+            )
             return
         if not yes:
             click.confirm(
                 f"Write version {restore} of the state of {stack} as the newest?", abort=True
             )
         with under_lease(account, f"restore state {restore}"):
-            count = put_back(account, restore)
-    click.echo(
-        f"{stack}: version {restore} with {count} resources is the newest; "
-        f"`retainwise drift {stack}` says what it does not know"
-    )
+            has = put_back(account, restore)
+    click.echo(f"{stack}: version {restore} with {has.resources} resources is the newest")
+    if has.pending:
+        click.echo(f"it was written while {has.pending} of them were being changed")
+    click.echo(f"`retainwise drift {stack}` says where it is not as AWS is")
 
 
-def bootstrap_of(folder: Path | None) -> Path:
-    """Return where the bootstrap's stacks' files are."""
-    from localcloud.program import BOOTSTRAP
+def _version(account: StackAccount, version: Version) -> tuple[str, ...]:
+    from operations.state import NoSuchVersion, contents
 
-    return folder / "bootstrap" if folder else BOOTSTRAP.stacks
+    remarks = ["newest"] if version.is_newest else []
+    resources = ""
+    if version.is_deleted:
+        remarks.append("deleted")
+    else:
+        try:
+            has = contents(account, version)
+        except NoSuchVersion:
+            remarks.append("not a whole state")
+        else:
+            resources = str(has.resources)
+            remarks += ["in the middle of an update"] if has.pending else []
+    written = f"{version.written.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return version.id, written, str(version.size_bytes), resources, ", ".join(remarks)
+
+
+def _warn_if_unnamed(account: StackAccount, folder: Path) -> None:
+    from operations.account import unnamed
+
+    if (advice := unnamed(account, folder)) is not None:
+        click.echo(f"warning: {advice}", err=True)
+
+
+def bootstrap_of(folder: Path | None) -> Program:
+    """Return the bootstrap, with its stacks' files beside those in `folder`."""
+    from localcloud.program import BOOTSTRAP, Program
+
+    if folder is None:
+        return BOOTSTRAP
+    programs = folder / "bootstrap"
+    return Program(BOOTSTRAP.project, programs, programs / "program")
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

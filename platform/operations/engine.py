@@ -49,7 +49,20 @@ class NoStack(OperationError):
         super().__init__(
             f"there is no state of {stack} in {backend}. A new stack is made by "
             f"`retainwise bootstrap {stack}`. If there was one, do not make it anew, which would "
-            "create everything once more: see the runbook state-lost"
+            f"create everything once more: `retainwise state {stack}` lists what can be had back, "
+            "and puts it back with --restore. When nothing can, `retainwise adopt "
+            f"{stack}` finds what exists"
+        )
+
+
+class DamagedState(OperationError):
+    """The newest state cannot be read; the message says how an older one comes back."""
+
+    def __init__(self, stack: str, backend: str, why: str) -> None:
+        super().__init__(
+            f"the state of {stack} in {backend} cannot be read ({why}). Nothing in AWS was "
+            f"changed. `retainwise state {stack}` lists its versions; --restore puts the last whole "
+            "one back"
         )
 
 
@@ -147,9 +160,21 @@ class Engine:
 
     def state(self) -> list[Mapping[str, Any]]:
         """Return the resources of the newest state, as Pulumi keeps them."""
-        exported: dict[str, Any] = json.loads(self.call("stack", "export"))
-        resources: list[Mapping[str, Any]] = exported["deployment"].get("resources") or []
+        resources: list[Mapping[str, Any]] = self._exported().get("resources") or []
         return resources
+
+    def pending_creates(self) -> set[tuple[str, str]]:
+        """Return what was being created when a CLI was killed, by type and name."""
+        return {
+            (one["resource"]["type"], one["resource"]["urn"].rpartition("::")[2])
+            for one in self._exported().get("pending_operations") or ()
+            if one["type"] == "creating"
+        }
+
+    def _exported(self) -> Mapping[str, Any]:
+        deployment: Mapping[str, Any] | None
+        deployment = json.loads(self.call("stack", "export"))["deployment"]
+        return deployment or {}
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the stack exports."""
@@ -192,6 +217,8 @@ class Engine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                # Ctrl-C reaches us alone: from its second signal on it leaves things half done.
+                process_group=0,
             ) as process,
             _read(process.stderr) as said,
             (ends or Ending()).holding(process),
@@ -211,6 +238,11 @@ class Engine:
         lines = [line for line in lines if _NOT_REACHED not in line] or lines
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
+        for line in lines:
+            if line.startswith(_DAMAGED):
+                return DamagedState(self.stack, self.backend, line.removeprefix(_DAMAGED))
+        # Whatever ends an update early leaves the rest of its plan undone, which is not the reason.
+        lines = [line for line in lines if not line.endswith(_UNDONE)] or lines
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
 
     def _environment(self) -> dict[str, str]:
@@ -263,6 +295,8 @@ class Ending:
 # What it says depends on the command.
 _NOT_REACHED = "expected resource operations for"
 _NO_STACK = ("no stack named", "no stack selected")
+_DAMAGED = "failed to load checkpoint: "
+_UNDONE = "but none were seen"
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
 _IS_STEP = "resourcePreEvent"

@@ -19,16 +19,24 @@ class NoSuchVersion(WrongInput):
 
 @dataclass(frozen=True)
 class Version:
-    """One of the states that were written, newest first.
-
-    resources: how many it has; none where the object was deleted.
-    """
+    """One of the states that were written, or its deletion."""
 
     id: str
     written: datetime
     size_bytes: int
     is_newest: bool
     is_deleted: bool
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a version has.
+
+    pending: how many resources were being changed when it was written: something else came after.
+    """
+
+    resources: int
+    pending: int
 
 
 def backend_url(account: StackAccount) -> str:
@@ -67,22 +75,25 @@ def versions(account: StackAccount) -> Iterator[Version]:
     yield from sorted(found, key=lambda one: (one.is_newest, one.written), reverse=True)
 
 
-def resources_in(account: StackAccount, version: Version) -> int:
-    """Count the resources of a version. Raises NoSuchVersion when it is no whole state."""
+def contents(account: StackAccount, version: Version) -> Contents:
+    """Read a version. Raises NoSuchVersion when it is no whole state."""
     answer = account.session.client("s3").get_object(
         Bucket=account.state_bucket,
         Key=checkpoint_key(account.stack),
         VersionId=version.id,
     )
     try:
-        latest = json.loads(answer["Body"].read())["checkpoint"]["latest"]
-        return len((latest or {}).get("resources") or ())
-    except (ValueError, KeyError, TypeError) as exc:
+        # A stack that was never updated has none.
+        latest = json.loads(answer["Body"].read())["checkpoint"].get("latest") or {}
+        return Contents(
+            len(latest.get("resources") or ()), len(latest.get("pending_operations") or ())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise NoSuchVersion(f"version {version.id} is not a whole state: {exc!r}") from exc
 
 
-def restore(account: StackAccount, version_id: str) -> int:
-    """Write an older version once more, as the newest; return how many resources it has.
+def restore(account: StackAccount, version_id: str) -> Contents:
+    """Write an older version once more, as the newest; return what it has.
 
     To be called under the lease. Nothing is lost: what was the newest is a version, too.
     Raises NoSuchVersion.
@@ -93,11 +104,11 @@ def restore(account: StackAccount, version_id: str) -> int:
             f"the state of {account.stack} has no version {version_id}; "
             f"`retainwise state {account.stack}` lists them"
         )
-    count = resources_in(account, there[version_id])
+    has = contents(account, there[version_id])
     key = checkpoint_key(account.stack)
     account.session.client("s3").copy_object(
         Bucket=account.state_bucket,
         Key=key,
         CopySource={"Bucket": account.state_bucket, "Key": key, "VersionId": version_id},
     )
-    return count
+    return has

@@ -46,7 +46,21 @@ class Key(Kind):
         """See Kind. By the alias of the same name."""
         alias = Alias(self.aws, self.stack).get(f"alias/{name}")
         key = alias.properties["targetKeyId"] if alias else None
-        return self.get(key) if key else None
+        return self.get(key) if key else self._never_named(inputs)
+
+    def _never_named(self, inputs: Inputs) -> Found | None:
+        """Return the one that was made when a run was cut off, and got no alias any more."""
+        pages = self.aws.kms.get_paginator("list_aliases").paginate()
+        named = {one.get("TargetKeyId") for page in pages for one in page["Aliases"]}
+        for key in self.aws.kms.list_keys()["Keys"]:
+            found = None if key["KeyId"] in named else self.get(key["KeyId"])
+            if (
+                found is not None
+                and found.properties["description"] == inputs["description"]
+                and found.tags.items() >= inputs.get("tags", {}).items()
+            ):
+                return found
+        return None
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind."""
