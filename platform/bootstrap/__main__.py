@@ -1,7 +1,7 @@
 """What must be in an account before the first deploy: where state is kept, who deploys, with what.
 
-One stack for each environment, and an account for each. `pulumi up` here is a person's work: what
-CI may do is declared below, and CI can change none of it.
+One stack for each environment, and an account for each. `retainwise bootstrap` applies it, which is
+a person's work: what CI may do is declared below, and CI can change none of it.
 """
 
 import pulumi

@@ -34,7 +34,7 @@ class Progress:
                 doing = "looked at" if is_planning else "done"
                 self._write(f"\r\x1b[K{self._done} {doing}: {name}")
         elif not is_planning and resource["op"] not in ("same", "read", "refresh"):
-            self._write(f"{resource['op']:8}{name}\n")
+            self._write(f"{resource['op']:8} {name}\n")
 
     def _end(self) -> None:
         self._done = 0

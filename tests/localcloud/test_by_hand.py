@@ -358,6 +358,24 @@ def test_an_alarm_over_one_metric_becomes_one_over_several(emulator, kind):
     assert (there["threshold"], there.get("metricName")) == (3, None)
 
 
+def test_the_dimensions_of_an_alarm_have_no_order(kind):
+    """The engine gives a mapping in any order, and in another one each time."""
+
+    def wanted(*dimensions):
+        metric = {
+            "namespace": "AWS/ECS",
+            "metricName": "CPUUtilization",
+            "period": 60,
+            "stat": "Sum",
+            "dimensions": dict(dimensions),
+        }
+        query = {"id": "all", "returnData": True, "metric": metric}
+        return kind("cloudwatch/metricAlarm:MetricAlarm").wanted({"metricQueries": [query]})
+
+    cluster, service = ("ClusterName", "x"), ("ServiceName", "y")
+    assert wanted(service, cluster) == wanted(cluster, service)
+
+
 def test_a_service_of_another_launch_type_would_be_replaced(emulator, kind):
     ecs = emulator.client("ecs")
     ecs.create_cluster(clusterName="x")

@@ -174,7 +174,10 @@ def _query(one: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as AWS's call takes
             "Metric": {
                 "Namespace": metric["namespace"],
                 "MetricName": metric["metricName"],
-                "Dimensions": pairs_from(metric.get("dimensions", {}), "Name"),
+                # In one order, which a mapping has not: two that mean the same are equal then.
+                "Dimensions": pairs_from(
+                    dict(sorted(metric.get("dimensions", {}).items())), "Name"
+                ),
             },
             "Period": metric["period"],
             "Stat": metric["stat"],
