@@ -99,12 +99,7 @@ EXCEPTIONS = {
 OTHER_FIREWALLED = ("apigateway:", "appsync:", "apprunner:", "cognito-idp:", "ec2:")
 
 # A flow log can have fields about ECS; ours has none.
-OF_FLOW_LOGS = {
-    "ecs:ListClusters",
-    "ecs:ListContainerInstances",
-    "ecs:ListServices",
-    "ecs:ListTaskDefinitions",
-}
+OF_FLOW_LOGS = {"ecs:ListContainerInstances", "ecs:ListTaskDefinitions"}
 
 
 def documents(graph):

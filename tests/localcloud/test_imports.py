@@ -6,19 +6,27 @@ import importlib
 import inspect
 import json
 import re
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
+from emulator import REGION
 from localcloud import apply as applying
 from localcloud.cloud import ACCOUNT_ID
 from localcloud.kinds import all_kinds
-from localcloud.kinds.base import Clients, Found, Kind
+from localcloud.kinds.base import Clients, Found, Kind, Unapplicable
 from localcloud.kinds.not_told import NOT_TOLD
 from localcloud.program import Declared
+from operations.account import StackAccount
+from operations.inventory import existing
 
 NAME = "prod-retainwise"
-TRUSTED = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT_ID}}
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+# How a kind says that something cannot be done to it, and AWS that it is not allowed.
+NOT_DONE = (NotImplementedError, KeyError, Unapplicable, BotoCoreError, ClientError)
 # AWS's provider imports none of them.
 NOT_IMPORTED = "aws:acm/certificateValidation:CertificateValidation"
 
@@ -58,33 +66,10 @@ def there(prod):
     return resources
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def preview(prod):
-    """The clients of somebody who may make the calls of a pull request's preview, on anything.
-
-    On what each may be made is for the policies' own tests: the emulator does not know of all calls
-    what they are about.
-    """
-    iam, name = prod.client("iam"), f"{NAME}-looks"
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(TRUSTED))
-    attached = iam.list_attached_role_policies(RoleName=f"{NAME}-preview")["AttachedPolicies"]
-    for one in attached:
-        version = iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"]
-        answer = iam.get_policy_version(PolicyArn=one["PolicyArn"], VersionId=version)
-        statements = answer["PolicyVersion"]["Document"]["Statement"]
-        iam.put_role_policy(
-            RoleName=name,
-            PolicyName=one["PolicyName"],
-            PolicyDocument=policy(*({**statement, "Resource": "*"} for statement in statements)),
-        )
-    yield Clients(prod.as_role(name), prod.endpoint)
-    for one in attached:
-        iam.delete_role_policy(RoleName=name, PolicyName=one["PolicyName"])
-    iam.delete_role(RoleName=name)
-
-
-def policy(*statements):
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    """A session with the policies of a pull request's preview."""
+    return prod.as_twin_of(f"{NAME}-preview")
 
 
 def told(kind, properties):
@@ -97,11 +82,44 @@ def test_every_resource_is_got_by_its_id(there):
         assert one.kind.get(one.found.id) == one.found, one
 
 
-def test_a_preview_may_get_every_resource_of_the_service(preview, there):
+def test_a_preview_may_get_every_resource_of_the_service(prod, preview, there):
+    clients = Clients(preview, prod.endpoint)
     service = [one for one in there if one.kind.stack == "retainwise/prod"]
     assert len(service) > 100
     for one in service:
-        assert one.seen_by(preview).get(one.found.id) == one.found, one
+        assert one.seen_by(clients).get(one.found.id) == one.found, one
+
+
+def test_a_preview_may_list_what_exists(prod, preview, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", prod.endpoint)
+    listed = existing(StackAccount("prod", REGION, ACCOUNT_ID, preview))
+    assert listed == existing(StackAccount("prod", REGION, ACCOUNT_ID, prod.session))
+    assert len(listed) > 30
+
+
+def test_a_preview_may_change_nothing(prod, preview, there):
+    answers = defaultdict(set)
+
+    def note(parsed, model, **_):
+        if not model.name.startswith(("Get", "List", "Describe", "Head")):
+            answers[model.service_model.service_name, model.name].add(
+                parsed.get("Error", {}).get("Code")
+            )
+
+    preview.events.register("after-call.*", note)
+    clients = Clients(preview, prod.endpoint)
+    for one in there:
+        kind, found, tags = one.seen_by(clients), one.found, {"mine": "yes"}
+        for write, *arguments in (
+            (kind.create, one.declared.inputs, tags),
+            *((kind.change, found, {key: value}) for key, value in found.properties.items()),
+            (kind.tag, found, tags),
+            (kind.delete, found),
+        ):
+            with suppress(*NOT_DONE):
+                write(*arguments)
+    assert len(answers) > 100
+    assert set().union(*answers.values()) == DENIED
 
 
 def test_what_is_there_is_told_as_a_program_would_declare_it(there):
