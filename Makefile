@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix scan bench browser screenshot diagram cost locks clean
+.PHONY: help install tools up test check format matrix scan bench transcripts browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -57,6 +57,7 @@ format: install ## put the code into the common form
 	@$(BIN)/ruff check --quiet --fix .
 
 test: check browser scan ## everything CI asks for
+	@$(BIN)/python -m operations.toolchain || echo "without it the tests of the engine are skipped"
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 matrix: install ## kill everything at five points of a job
@@ -68,6 +69,9 @@ scan: install .venv-scan/.packages ## checkov judges what the stacks declare
 
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py
+
+transcripts: tools ## the outputs of commands in docs/infrastructure.md, from a run of each
+	@PYTHONPATH=tests/support $(BIN)/python -m engine.transcript
 
 browser: install ## a Chromium for the tests of the pages, the distribution's where there is none
 	@$(BIN)/python tests/support/browser.py

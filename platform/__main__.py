@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from infra import environment, metrics, permissions
 from infra.alarms import Alarms, Watched
 from infra.dashboard import dashboard
+from infra.deletions import fence_deletions
 from infra.deploy_lease import require_lease
 from infra.edge import Edge
 from infra.endpoints import Endpoints, reachable_in
@@ -32,6 +33,7 @@ WORKER_READY = "/tmp/worker-ready"  # noqa: S108 - in the task, there while it c
 settings = read_settings()  # a wrong one ends it here, before anything is declared
 name = f"{settings.environment}-retainwise"
 require_lease(settings, name)  # an update that nobody holds it for ends here, too
+fence_deletions(settings)
 tag_everything(settings.environment)
 account = Account(aws.get_caller_identity().account_id, aws.get_region().region)
 boundary = account.global_arn("iam", f"policy/{name}-boundary")  # made by the bootstrap

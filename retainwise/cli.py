@@ -10,6 +10,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "adopt": ("retainwise.adopt:adopt", "Bring what was built by hand under management."),
     "bootstrap": ("operations.commands:bootstrap", "Prepare an account, once, for deploys."),
     "deploy": ("operations.commands:deploy", "Bring what this checkout declares to a stack."),
     "drift": ("operations.commands:drift", "Where AWS differs from what is declared."),

@@ -100,10 +100,9 @@ def _compute(scope: Scope) -> list[Statement]:
         ),
         # Of a cluster: to look at the tasks of a service that does not come up.
         allow("ecs:ListTasks", on=scope.named("ecs", "container-instance/")),
-        allow(
-            "ecr:DescribeImages",
-            on=scope.named("ecr", "repository/"),
-        ),
+        allow("ecr:DescribeImages", on=scope.named("ecr", "repository/")),
+        # Who asks what there is asks for all of them, as AWS judges it.
+        allow("ecr:DescribeRepositories", on=scope.any("ecr", "repository/")),
         allow(
             "application-autoscaling:ListTagsForResource",
             on=scope.any("application-autoscaling", "scalable-target/"),
@@ -128,10 +127,9 @@ def _operations(scope: Scope) -> list[Statement]:
             "logs:ListTagsForResource",
             on=scope.log_groups,
         ),
-        allow(
-            "cloudwatch:ListTagsForResource",
-            on=scope.named("cloudwatch", "alarm:"),
-        ),
+        # By name or not, AWS judges it as a look at all alarms.
+        allow("cloudwatch:DescribeAlarms", on=scope.any("cloudwatch", "alarm:")),
+        allow("cloudwatch:ListTagsForResource", on=scope.named("cloudwatch", "alarm:")),
         allow("cloudwatch:GetDashboard", on=account.global_arn("cloudwatch", f"dashboard/{name}*")),
         allow(
             "sns:GetTopicAttributes",

@@ -60,9 +60,7 @@ _REASONS = {
         "sns:GetSubscriptionAttributes",
     ),
     "it lists all that there is: what belongs to the environment is told by the names": (
-        "cloudwatch:DescribeAlarms",
         "dynamodb:ListTables",
-        "ecr:DescribeRepositories",
         "ecs:ListClusters",
         "ecs:ListServices",
         "events:ListRules",

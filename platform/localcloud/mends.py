@@ -6,8 +6,13 @@ nowhere else. Each entry goes when the emulator's own fix arrives.
 
 from __future__ import annotations
 
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 from ministack.core import iam_actions, iam_evaluator
@@ -26,11 +31,41 @@ ACTIONS = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
 
+# What AWS judges these calls on, by the request's fields; `here` is region and account. One that
+# names several, or none, is judged as about all: who may look at some of them only is refused.
+RESOURCES = {
+    "backup:DescribeBackupVault": "arn:aws:backup:{here}:backup-vault:{BackupVaultName}",
+    "backup:GetBackupPlan": "arn:aws:backup:{here}:backup-plan:{BackupPlanId}",
+    "backup:GetBackupSelection": "arn:aws:backup:{here}:backup-plan:{BackupPlanId}",
+    "backup:ListTags": "{ResourceArn}",
+    "budgets:ListTagsForResource": "{ResourceARN}",
+    "budgets:ViewBudget": "arn:aws:budgets::{account}:budget/{BudgetName}",
+    "cloudwatch:DescribeAlarms": "arn:aws:cloudwatch:{here}:alarm:*",
+    "cloudwatch:GetDashboard": "arn:aws:cloudwatch::{account}:dashboard/{DashboardName}",
+    "cloudwatch:ListTagsForResource": "{ResourceARN}",
+    "dynamodb:ListTagsOfResource": "{ResourceArn}",
+    "ecr:DescribeRepositories": "arn:aws:ecr:{here}:repository/{repositoryNames}",
+    "ecs:DescribeClusters": "arn:aws:ecs:{here}:cluster/{clusters}",
+    "ecs:DescribeServices": "arn:aws:ecs:{here}:service/{cluster}/{services}",
+    "events:ListTagsForResource": "{ResourceARN}",
+    "events:ListTargetsByRule": "arn:aws:events:{here}:rule/default/{Rule}",
+    "sns:ListTagsForResource": "{ResourceArn}",
+    "wafv2:GetWebACLForResource": "{ResourceArn}",
+    "wafv2:ListTagsForResource": "{ResourceARN}",
+}
+_IN_PATH = re.compile(
+    "/backup-vaults/(?P<BackupVaultName>[^/]+)"
+    "|/backup/plans/(?P<BackupPlanId>[^/]+)"
+    "|/tags/(?P<ResourceArn>[^/]+)"
+)
+
 
 def mend() -> None:
     """Put the emulator right, once, before it serves."""
     _name_actions_as_aws_does()
+    _judge_calls_by_what_they_are_about()
     _judge_calls_on_an_alias_by_its_key()
+    _know_the_keys_that_are_in_several_regions()
     _let_ecs_say_for_whom_it_acts()
     _take_the_loopback_for_tls()
     _keep_the_prefix_lists_of_rules()
@@ -47,6 +82,56 @@ def _name_actions_as_aws_does() -> None:
         return ACTIONS.get(action or "", action)
 
     iam_actions.extract_iam_action = extract_iam_action
+
+
+def _judge_calls_by_what_they_are_about() -> None:
+    extract = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: object,
+        body: bytes,
+        query: Mapping[str, Any],
+        region: str,
+        account: str,
+    ) -> str:
+        request = (service, method, path, headers, body, query)
+        template = RESOURCES.get(iam_actions.extract_iam_action(*request) or "")
+        if template is None:
+            arn: str = extract(*request, region, account)
+        else:
+            named = _named(path, body, query) | {"account": account, "here": f"{region}:{account}"}
+            arn = template.format_map(defaultdict(lambda: "*", named))
+        # A rule of the default bus is called by its name alone.
+        return arn.replace(":rule/default/", ":rule/")
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _named(path: str, body: bytes, query: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a request that have one value; of an ARN given for a name, the name."""
+    try:
+        said = json.loads(body or b"{}")
+    except ValueError:
+        said = {}  # a form: the query has its fields
+    in_path = _IN_PATH.search(unquote(path))
+    fields = {**query, **(in_path.groupdict() if in_path else {})}
+    fields |= said if isinstance(said, dict) else {}
+    named = {}
+    for field, value in fields.items():
+        match value:
+            case str(one) | [str(one)]:
+                of_arn = one.startswith("arn:") and not field.lower().endswith("arn")
+                named[field] = one.rpartition("/")[2] if of_arn else one
+    return named
+
+
+def _know_the_keys_that_are_in_several_regions() -> None:
+    """Find such a key's id in what it has encrypted, which says by which key it is opened."""
+    plain = iam_actions._KMS_KEY_ID_RE.pattern
+    iam_actions._KMS_KEY_ID_RE = re.compile(f"{plain}|^mrk-[0-9a-f]{{32}}$")
 
 
 def _judge_calls_on_an_alias_by_its_key() -> None:

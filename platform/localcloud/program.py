@@ -61,6 +61,8 @@ class Declared:
     """For each input, the resources that its value comes from, by type and name."""
     depends_on: tuple[tuple[str, str], ...] = ()
     """The resources that it waits for though no input comes from them, by type and name."""
+    before_delete: tuple[str, ...] = ()
+    """The hooks that must be registered when it is deleted; only Pulumi's engine asks for them."""
 
 
 class FunctionFailed(Exception):
@@ -136,6 +138,7 @@ async def _run(
         preview=is_preview,
         monitor=_Monitor(adapter),
     )
+    settings.SETTINGS.callbacks = _Hooks()
     settings.set_root_resource(None)  # type: ignore[arg-type]  # set_mocks leaves a finished stack
     pulumi.runtime.set_all_config(
         {
@@ -170,6 +173,7 @@ class _Monitor(mocks.MockMonitor):
             "protect": request.protect,
             "delete_before_replace": request.deleteBeforeReplace,
             "ignore_changes": tuple(request.ignoreChanges),
+            "before_delete": tuple(request.hooks.before_delete),
             "references": {
                 key: sorted(map(_type_and_name, urns)) for key, urns in from_inputs.items()
             },
@@ -185,6 +189,13 @@ class _Monitor(mocks.MockMonitor):
         with _event_loop():
             answer: resource_pb2.ResourceInvokeResponse = super().Invoke(request)  # type: ignore[no-untyped-call]  # so it is upstream
             return answer
+
+
+class _Hooks:
+    """Takes the program's hooks, as Pulumi's double does not; nothing here would call them."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Take it."""
 
 
 @contextmanager

@@ -217,7 +217,10 @@ def rollback(
     with explained(stack):
         release = _deployment(stack, yes, url, wait_s, folder).roll_back(to)
     if release is not None:
-        click.echo(f"{stack}: release {release.id} runs, as {release.puts_back} did")
+        click.echo(
+            f"{stack}: release {release.id} runs, as {release.puts_back} did. Pulumi.{stack}.yaml "
+            "is as it was: what it names is what the next deploy brings"
+        )
 
 
 def _deployment(
@@ -255,7 +258,7 @@ def drift(stack: str, as_json: bool, folder: Path | None) -> None:
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
-        found = look(account, engine_of(account, folder), Progress())
+        found = look(account, engine_of(account, folder), Progress(), bootstrap_of(folder))
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
     else:
@@ -274,13 +277,11 @@ def bootstrap(stack: str, yes: bool, folder: Path | None) -> None:
     from operations.bootstrap import bootstrap as begin
     from operations.progress import Progress
 
-    service, program = folder or CHECKOUT, BOOTSTRAP
-    if folder is not None:
-        programs = folder / "bootstrap"
-        program = Program(BOOTSTRAP.project, programs, programs / "program")
+    service, stacks = folder or CHECKOUT, bootstrap_of(folder)
+    program = Program(BOOTSTRAP.project, stacks, stacks / "program") if folder else BOOTSTRAP
     with explained(stack):
-        account = StackAccount.of(stack, program.stacks)
-        _warn_if_unnamed(account, program.stacks)
+        account = StackAccount.of(stack, stacks)
+        _warn_if_unnamed(account, stacks)
         is_changed = begin(
             account,
             scratch=service / ".local" / "bootstrap",
@@ -359,6 +360,13 @@ def _warn_if_unnamed(account: StackAccount, folder: Path) -> None:
 
     if (advice := unnamed(account, folder)) is not None:
         click.echo(f"warning: {advice}", err=True)
+
+
+def bootstrap_of(folder: Path | None) -> Path:
+    """Return where the bootstrap's stacks' files are."""
+    from localcloud.program import BOOTSTRAP
+
+    return folder / "bootstrap" if folder else BOOTSTRAP.stacks
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -182,8 +182,10 @@ class _Run:
             self._apply(plan, config)
             self._verify()
         except (EngineFailed, NotRunning) as exc:
+            if self.ending.was_asked_for:  # the stack is somebody else's now
+                of.releases.finish(release, "failed", "the deploy lease was lost")
+                raise
             self._put_back(release, str(exc))
-            raise  # it always raises before
         return of.releases.finish(release, "good")
 
     def _apply(self, plan: Path, config: Path) -> None:
@@ -202,7 +204,7 @@ class _Run:
         if url := of.url or of.engine.outputs().get("url"):
             verify_ready(url, of.patience.ready_s, of.say)
 
-    def _put_back(self, failed: Release, why: str) -> None:
+    def _put_back(self, failed: Release, why: str) -> NoReturn:
         """Bring back the services of the last good release; raise DeployFailed in any case."""
         of = self.of
         of.say(f"release {failed.id} failed: {why}")

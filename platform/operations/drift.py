@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from localcloud.program import BOOTSTRAP
 from operations.account import StackAccount
 from operations.changes import Change, Difference, changes_of
 from operations.engine import Engine, OnEvent
@@ -80,11 +82,19 @@ class Drift:
         }
 
 
-def look(account: StackAccount, engine: Engine, on_event: OnEvent = lambda _event: None) -> Drift:
-    """Compare AWS with what is declared. Raises EngineFailed, NoStack and the SDK's errors."""
+def look(
+    account: StackAccount,
+    engine: Engine,
+    on_event: OnEvent = lambda _event: None,
+    bootstrap: Path = BOOTSTRAP.stacks,
+) -> Drift:
+    """Compare AWS with what is declared. Raises EngineFailed, NoStack and the SDK's errors.
+
+    bootstrap: where its stacks' files are.
+    """
     changes = changes_of(engine.preview(on_event=on_event))
-    managed, bootstrap = in_state(engine), of_bootstrap(account)
-    there = [one for one in existing(account) if one.key[1] not in bootstrap]
+    managed, before = in_state(engine), of_bootstrap(account, bootstrap)
+    there = [one for one in existing(account) if one.key[1] not in before]
     unmanaged = [one for one in there if one.key not in managed]
     return Drift(changes, unmanaged, len(there) - len(unmanaged))
 

@@ -234,6 +234,8 @@ class Engine:
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
+        # Of what was planned and never reached it speaks as well: that something failed, is why.
+        lines = [line for line in lines if _NOT_REACHED not in line] or lines
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
         for line in lines:
@@ -260,6 +262,11 @@ class Ending:
         self._process: subprocess.Popen[str] | None = None
         self._asked = threading.Event()
 
+    @property
+    def was_asked_for(self) -> bool:
+        """Whether the CLI was ended, or is not to be started."""
+        return self._asked.is_set()
+
     def now(self) -> None:
         """Kill it: what it does no longer counts."""
         self._asked.set()
@@ -274,6 +281,11 @@ class Ending:
             process.kill()
         try:
             yield
+        except KeyboardInterrupt:
+            # The terminal told the CLI as well: it ends what it has begun. Told twice, it would
+            # leave that half done.
+            process.wait()
+            raise
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -281,6 +293,7 @@ class Ending:
 
 
 # What it says depends on the command.
+_NOT_REACHED = "expected resource operations for"
 _NO_STACK = ("no stack named", "no stack selected")
 _DAMAGED = "failed to load checkpoint: "
 _UNDONE = "but none were seen"

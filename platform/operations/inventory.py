@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from localcloud.program import BOOTSTRAP, Declared, run_program, stack_config
+from localcloud.program import (
+    BOOTSTRAP,
+    Declared,
+    Program,
+    run_program,
+    stack_config,
+    stack_file,
+)
 from operations.account import StackAccount
 
 
@@ -38,16 +46,17 @@ def existing(account: StackAccount) -> list[Existing]:
     )
 
 
-def of_bootstrap(account: StackAccount) -> set[str]:
+def of_bootstrap(account: StackAccount, folder: Path = BOOTSTRAP.stacks) -> set[str]:
     """Return the names of what the bootstrap has made for the stack; its state is out of reach.
 
-    Empty where the stack has no bootstrap of its own in the checkout.
+    folder: where the stack's file for the bootstrap is. Without one, nothing is the bootstrap's.
     """
-    if not (BOOTSTRAP.stacks / f"Pulumi.{account.stack}.yaml").exists():
+    program = Program(BOOTSTRAP.project, folder, BOOTSTRAP.main)
+    if not stack_file(account.stack, folder).exists():
         return set()
     names = _Names(account)
-    config = stack_config(account.stack, BOOTSTRAP)
-    run_program(names, account.stack, config, BOOTSTRAP, is_preview=True)
+    config = stack_config(account.stack, program)
+    run_program(names, account.stack, config, program, is_preview=True)
     return names.found
 
 

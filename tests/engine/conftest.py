@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
 import os
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
 
 from emulator import Emulator, running_emulator
+from engine.readiness import Readiness, readiness
 from engine.workspace import Workspace, workspace
 from operations import toolchain
 from retainwise.cli import main
@@ -40,33 +39,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Ite
         yield project
 
 
-class Readiness:
-    """What `/readyz` of the service answers."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.answers: Callable[[], int] = lambda: 200
-
-
 @pytest.fixture
 def ready() -> Iterator[Readiness]:
     """A service that is well, unless a test says otherwise."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(readiness.answers() if self.path == "/readyz" else 404)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        readiness = Readiness(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield readiness
-        server.shutdown()
-        thread.join()
+    with readiness() as ready:
+        yield ready
 
 
 @pytest.fixture

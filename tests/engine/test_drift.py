@@ -16,9 +16,7 @@ UPLOADS = f"{DEV}-uploads-{local_cloud.ACCOUNT_ID}"
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
     project.emulator.bootstrap("dev")
-    project.write_stack("dev")
-    provider = f"awskms:///alias/{DEV}-state?region=eu-west-1"
-    project.pulumi("dev", "stack", "init", "dev", "--secrets-provider", provider).check_returncode()
+    project.new_stack("dev")
 
 
 def queue_url(aws):

@@ -20,10 +20,7 @@ BROKEN = "sha256:" + "2" * 64
 @pytest.fixture(scope="module", autouse=True)
 def _prod(project):
     project.emulator.bootstrap("prod")
-    project.write_stack("prod")
-    provider = f"awskms:///alias/{PROD}-state?region=eu-west-1"
-    init = project.pulumi("prod", "stack", "init", "prod", "--secrets-provider", provider)
-    init.check_returncode()
+    project.new_stack("prod")
 
 
 @pytest.fixture
@@ -80,9 +77,12 @@ def test_who_finds_the_lease_taken_is_told_who_has_it(deploy, project):
 
 def test_destroying_it_is_refused_and_nothing_is_touched(project):
     before = project.engine("prod").state()
-    done = project.pulumi("prod", "destroy", "--yes")
-    assert done.returncode != 0
-    assert "protect" in done.stdout + done.stderr
+    done = project.pulumi("prod", "destroy", "--yes", "--skip-preview", "--ignore-protect")
+    assert done.returncode == 1
+    assert "but the program is not running" in done.stdout
+    done = project.pulumi("prod", "destroy", "--yes", "--skip-preview", "--run-program")
+    assert done.returncode == 1
+    assert "run `retainwise deploy prod`" in done.stdout
     assert len(project.engine("prod").state()) == len(before)
     assert running(project) == "1"
 

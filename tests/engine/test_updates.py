@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import time
+
+import psutil
 import pytest
+import yaml
+
+from localcloud.program import CHECKOUT
+from operations import deploy as deploying
+from operations.lease import DeployLease
 
 DEV = "dev-retainwise"
 
@@ -36,7 +46,8 @@ def test_without_a_state_nothing_is_created(deploy, project):
 
 def test_up_from_nothing(deploy, project, run):
     provider = f"awskms:///alias/{DEV}-state?region=eu-west-1"
-    project.pulumi("dev", "stack", "init", "dev", "--secrets-provider", provider).check_returncode()
+    init = project.pulumi("dev", "stack", "init", "dev", "--secrets-provider", provider)
+    init.check_returncode()
     said = deploy().output
     assert "139 to create" in said
     assert f"{DEV}-web runs {DEV}-web:1" in said
@@ -113,3 +124,53 @@ if not pulumi.runtime.is_dry_run():
     assert "unseen" in said
     assert "not allowed by the plan" in said
     assert "dev-retainwise-unseen" not in queues(project)
+
+
+def test_the_cli_starts_the_stand_ins_itself_and_they_end_with_it(project, deploy):
+    project.use_program(QUEUE.format(name="spawned"))
+    with project.spawned():
+        deploy("--allow-replace", "seen")  # left by a test before
+        assert "dev-retainwise-spawned" in queues(project)
+        assert plugins_of(project) == []
+        project.use_program("")
+        deploy("--allow-replace", "jobs")
+    assert "dev-retainwise-spawned" not in queues(project)
+
+
+def plugins_of(project):
+    """The plugins that still run, of whoever started them in this project."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any("pulumi-resource-aws" in part for part in process.info["cmdline"] or ())
+    ]
+
+
+def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
+    project, deploy, run, monkeypatch
+):
+    """As after a stall in which somebody else took it."""
+    monkeypatch.setattr(deploying, "DeployLease", functools.partial(DeployLease, length_s=3))
+    dynamodb = project.emulator.client("dynamodb")
+    project.use_program(QUEUE.format(name="of-the-loser"))
+
+    def lose_it(what, _name):
+        if what == "create":
+            table = f"{DEV}-deploy-lease"
+            dynamodb.delete_item(TableName=table, Key={"stack": {"S": "dev"}})
+            DeployLease(dynamodb, table, "dev").take("bob@laptop", "deploy 1a2b3c4")
+            time.sleep(4)
+
+    project.provider.before = lose_it
+    said = deploy(code=1).output
+    project.provider.before = lambda _what, _name: None
+    assert "the deploy lease" in said
+    assert "putting back" not in said
+    [newest, *_] = json.loads(run("releases", "dev", "--json").output)["releases"]
+    assert (newest["result"], newest["reason"]) == ("failed", "the deploy lease was lost")
+    assert "bob@laptop holds" in deploy(code=3).output
+
+
+def test_the_projects_own_file_never_names_the_stand_ins():
+    for path in ("Pulumi.yaml", "platform/bootstrap/Pulumi.yaml"):
+        assert "plugins" not in yaml.safe_load((CHECKOUT / path).read_text("utf-8"))

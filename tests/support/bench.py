@@ -3,7 +3,7 @@
 Times of one run depend on the machine, so each stands beside a yardstick measured in the same run:
 scoring the same file with no cloud at all, in one warm process; reading a page's records with the
 SDK alone. Several rounds; the least and the median are printed. `bench.py list` measures the list
-page alone.
+page alone, `bench.py engine` the Pulumi CLI on production.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Key
 
+from emulator import running_emulator
+from engine.workspace import workspace
 from history import fill, look
 from joined import Joined
 from model.artifact import load
@@ -43,6 +45,10 @@ LOOKS_ALONE = 200
 def main() -> None:
     """Print one line a figure, each with what was asked of it."""
     program()
+    if sys.argv[1:] != ["list"]:
+        engine()
+    if sys.argv[1:] == ["engine"]:
+        return
     with tempfile.TemporaryDirectory(prefix="retainwise-bench-") as folder:
         product = Product(Path(folder) / "local")
         tell("processors", f"{os.cpu_count()}")
@@ -61,6 +67,27 @@ def program() -> None:
     """Run the whole Pulumi program of production in this process, as the graph tests do."""
     took = [timed(lambda: Graph.of("prod")) for _ in range(ROUNDS)]
     tell("the program of prod, as a graph", least_and_median(took), "2 s or less")
+
+
+def engine() -> None:
+    """Make all of production with the real CLI, and preview it without changes."""
+    with (
+        tempfile.TemporaryDirectory(prefix="retainwise-bench-") as folder,
+        running_emulator(Path(folder) / "cloud") as emulator,
+        workspace(Path(folder) / "engine", emulator) as project,
+    ):
+        emulator.bootstrap("prod")
+        project.new_stack("prod")
+        project.change("prod", "operations", under_lease=False)
+        up = timed(lambda: project.pulumi("prod", "up", "--yes", "--skip-preview"))
+        tell("pulumi up of all of prod", f"{up:.1f} s", "60 s or less")
+        for options in ([], ["--refresh"]):
+            command = ["preview", *options, "--expect-no-changes"]
+            took = [
+                timed(lambda: project.pulumi("prod", *command).check_returncode())  # noqa: B023 - called at once
+                for _ in range(ROUNDS)
+            ]
+            tell(f"pulumi {' '.join(command)}", least_and_median(took), "5 s or less")
 
 
 def small_file(product: Product, folder: Path) -> None:

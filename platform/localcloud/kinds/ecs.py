@@ -207,6 +207,10 @@ class TaskDefinition(Kind):
         """See Kind."""
         self._register({**found.properties, **differing}, found.tags)
 
+    def tag(self, found: Found, tags: Tags) -> None:
+        """See Kind. The local cloud tags no revision again; a provider does."""
+        self.aws.ecs.tag_resource(resourceArn=found.id, tags=_pairs(tags))
+
     def _register(self, values: Mapping[str, Any], tags: Tags) -> None:
         given = {key: value for key, value in values.items() if value is not None}
         if tags:  # AWS takes no empty list

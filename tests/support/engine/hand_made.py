@@ -456,7 +456,7 @@ def _security_rules(aws: _Clients, groups: Mapping[str, str]) -> dict[str, str]:
     """Make the rules that the tasks need, with neither description nor tag."""
     ec2 = aws.ec2
     lists = {
-        one["PrefixListName"].rpartition(".")[2]: one["PrefixListId"]
+        one["PrefixListName"].removeprefix("com.amazonaws.eu-west-1."): one["PrefixListId"]
         for one in ec2.describe_prefix_lists()["PrefixLists"]
     }
     endpoints = groups["live-retainwise-endpoints"]

@@ -24,14 +24,15 @@ from pulumi.runtime.proto import language_pb2, plugin_pb2
 class ProgramHost(LanguageServer):
     """One program at a time: what it imports, and the environment, are the process's."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int | None = None) -> None:
+        """Serve on `port` in a test's process; without it, this process is the CLI's own."""
         super().__init__(lambda: None)
         self._port = port
 
     def Run(self, request, context):
         folder = Path(request.info.program_directory or request.pwd)
         self.program = lambda: run(folder)
-        with _environment(_of_cli(self._port)):
+        with _environment(_of_cli(self._port) if self._port else {}):
             return super().Run(request, context)
 
     def Handshake(self, request, context):

@@ -246,6 +246,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             kind.tag(found, new.get("tags", {}))
             if gone := old.get("tags", {}).keys() - new.get("tags", {}).keys():
                 _untag(kind, found, sorted(gone))
+            # What is made anew to be changed is given the tags that are there.
+            found = kind.get(found.id) or found
         settled = {key: value for key, value in wanted.items() if key in changed}
         return dict(self._settled(kind, found, settled).outputs)
 
@@ -273,8 +275,8 @@ def _told_to(context: grpc.ServicerContext) -> Iterator[None]:
     """Tell the engine what went wrong, as providers do."""
     try:
         yield
-    except (Refused, Unapplicable, ClientError, BotoCoreError) as exc:
-        context.abort(grpc.StatusCode.UNKNOWN, str(exc))
+    except (Refused, Unapplicable, ClientError, BotoCoreError, NotImplementedError) as exc:
+        context.abort(grpc.StatusCode.UNKNOWN, f"{type(exc).__name__}: {exc}")
 
 
 def _changed(kind: Kind | None, old: Properties, new: Properties) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import yaml
 from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
 
 from emulator import REGION, Emulator
+from engine.plugin import OPTIONS
 from engine.program_host import ProgramHost
 from engine.stand_in import StandIn
 from localcloud import cloud as local_cloud
@@ -30,9 +32,9 @@ from localcloud.program import BOOTSTRAP, CHECKOUT, SERVICE
 from operations import toolchain
 from operations.account import StackAccount
 from operations.engine import Engine
-from operations.state import backend_url
+from operations.state import backend_url, secrets_provider
 
-_MESSAGE_BYTES = 400 * 1024 * 1024  # as Pulumi's own
+PLUGINS = Path(__file__).parent / "plugins"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class Workspace:
                 edge["hosted_zone_id"] = self.emulator.hosted_zone(domain)
             (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
+    def new_stack(self, stack: str, like: str | None = None) -> None:
+        """Write the stack's files, and make its state, empty."""
+        self.write_stack(stack, like)
+        provider = secrets_provider(self.account(stack))
+        made = self.pulumi(stack, "stack", "init", stack, "--secrets-provider", provider)
+        made.check_returncode()
+
     def change(self, stack: str, section: str, **values: Any) -> None:
         """Change values of a section of the stack's file; a dict is merged into what is there."""
         path = self.folder / f"Pulumi.{stack}.yaml"
@@ -65,6 +74,28 @@ class Workspace:
         for key, value in values.items():
             there[key] = {**there[key], **value} if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(document), "utf-8")
+
+    @contextmanager
+    def spawned(self) -> Iterator[None]:
+        """Let the CLI start the stand-ins itself for the block, as it starts plugins."""
+        file = self.folder / "Pulumi.yaml"
+        before = file.read_text("utf-8")
+        plugins = {
+            "providers": [{"name": "aws", "path": str(PLUGINS)}],
+            "languages": [{"name": "python", "path": str(PLUGINS)}],
+        }
+        document = {**yaml.safe_load(before), "plugins": plugins}
+        file.write_text(yaml.safe_dump(document), "utf-8")
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.delenv("PULUMI_DEBUG_LANGUAGES")
+                patch.delenv("PULUMI_DEBUG_PROVIDERS")
+                # The plugins begin with `env python3`.
+                own = str(Path(sys.executable).parent)
+                patch.setenv("PATH", os.pathsep.join([own, os.environ["PATH"]]))
+                yield
+        finally:
+            file.write_text(before, "utf-8")
 
     def use_program(self, source: str) -> None:
         """Put a program of a few lines in the service's place."""
@@ -153,11 +184,7 @@ def attached(clients: Clients) -> Iterator[tuple[StandIn, dict[str, str]]]:
 
 @contextmanager
 def _served() -> Iterator[tuple[grpc.Server, int]]:
-    options = [
-        ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-        ("grpc.max_send_message_length", _MESSAGE_BYTES),
-    ]
-    server = grpc.server(ThreadPoolExecutor(16), options=options)
+    server = grpc.server(ThreadPoolExecutor(16), options=OPTIONS)
     port = server.add_insecure_port("127.0.0.1:0")
     try:
         yield server, port

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.deletions import HOOK
 from operations.graph import Graph, kind_of
 from questions.asking import changed, in_policy, question, setting, without
 
@@ -129,6 +130,16 @@ def what_holds_data_is_protected_unless_the_stack_can_be_torn_down(graph: Graph)
         for name, one in graph.all_of(kind).items():
             if one.inputs[key] != value and "-access-logs-" not in name:
                 yield f"{kind} {name}: {key}"
+
+
+@question(changed("Subnet", lambda _: None, before_delete=()))
+def only_a_deploy_deletes_anything_unless_the_stack_can_be_torn_down(
+    graph: Graph,
+) -> Iterator[str]:
+    fence = () if graph.stack == "dev" else (HOOK,)
+    for one in graph.resources:
+        if one.before_delete != fence:
+            yield f"{kind_of(one)} {one.name}"
 
 
 @question(changed("Queue", lambda _: None, delete_before_replace=False))
