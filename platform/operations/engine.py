@@ -61,8 +61,8 @@ class DamagedState(OperationError):
     def __init__(self, stack: str, backend: str, why: str) -> None:
         super().__init__(
             f"the state of {stack} in {backend} cannot be read ({why}). Nothing in AWS was "
-            f"changed. `retainwise state {stack}` lists its versions; --restore puts the last whole "
-            "one back"
+            f"changed. `retainwise state {stack}` lists its versions; --restore puts the last "
+            "whole one back"
         )
 
 
