@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from retainwise.cli import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted(
     path
@@ -37,8 +39,17 @@ def test_every_make_command_in_the_texts_exists():
     assert named <= targets
 
 
+def test_every_retainwise_command_in_the_texts_exists():
+    named = {
+        name
+        for text in TEXTS
+        for name in re.findall(r"`(?:\.venv/bin/)?retainwise ([a-z]+)", text.read_text())
+    }
+    assert {"deploy", "drift", "rollback"} <= named <= set(COMMANDS)
+
+
 def test_every_command_of_the_command_line_explains_itself():
     asked = [sys.executable, "-m", "retainwise", "--help"]
     listed = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    for name in ("up", "web", "worker", "predict", "train", "evaluate", "sample", "submit"):
+    for name in COMMANDS:
         assert re.search(rf"^  {name} +\w", listed, re.MULTILINE), f"{name} is not in:\n{listed}"
