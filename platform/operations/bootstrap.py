@@ -131,7 +131,9 @@ class _Bootstrap:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         # In the environment: a passphrase of the person's own would win over a file's.
         environment = {"PULUMI_CONFIG_PASSPHRASE": _passphrase(self._here)}
-        engine = Engine(stack, f"file://{state}", self._program.stacks, environment)
+        # Metadata is written beside the state and not at once: killed then, it cannot be read.
+        backend = f"file://{state}?metadata=skip"
+        engine = Engine(stack, backend, self._program.stacks, environment)
         self._say(f"state of the bootstrap on this machine until it can be moved: {self._here}")
         self._unlock(engine, state / ".pulumi" / "locks")
         if not (state / checkpoint_key(stack, self._program.project)).exists():

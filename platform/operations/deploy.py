@@ -208,6 +208,9 @@ class _Run:
         """Bring back the services of the last good release; raise DeployFailed in any case."""
         of = self.of
         of.say(f"release {failed.id} failed: {why}")
+        if failed.what == "rollback":  # the last good one is what somebody wanted to get away from
+            of.releases.finish(failed, "failed", why)
+            raise DeployFailed(f"{why}\nNothing was put back.")
         good = of.releases.last_good(before=failed.id)
         if good is None:
             of.releases.finish(failed, "failed", why)

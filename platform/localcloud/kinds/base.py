@@ -67,7 +67,11 @@ class Clients:
             raise AttributeError(name)
         with self._lock:
             if name not in self._made:
-                self._made[name] = self._make(name.replace("_", "-"))
+                client = self._make(name.replace("_", "-"))
+                # Made when they are first asked for: of two threads, one would raise another class
+                # than the other catches.
+                _ = client.exceptions
+                self._made[name] = client
             return self._made[name]
 
     def of(self, region: str) -> Clients:
