@@ -143,6 +143,9 @@ def in_the_middle_of_the_update(project, begin):
     """Interrupted with Ctrl-C: the engine ends what it is doing."""
     del begin
     stop(project, "before", "dev-retainwise-preview", "Ctrl-C")
+    [state] = project.folder.glob(".local/bootstrap/*/state/.pulumi/stacks/*/dev.json")
+    latest = json.loads(state.read_text("utf-8"))["checkpoint"]["latest"]
+    assert "pending_operations" not in latest
 
 
 def when_the_bucket_is_made_and_not_noted(project, begin):
