@@ -234,8 +234,6 @@ class Engine:
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
-        # Of what was planned and never reached it speaks as well: that something failed, is why.
-        lines = [line for line in lines if _NOT_REACHED not in line] or lines
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
         for line in lines:
@@ -284,16 +282,22 @@ class Ending:
         except KeyboardInterrupt:
             # The terminal told the CLI as well: it ends what it has begun. Told twice, it would
             # leave that half done.
-            process.wait()
+            _wait_for(process)
             raise
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.wait()
+                _wait_for(process)
+
+
+def _wait_for(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a process whose output nobody reads any more: a full pipe stops it."""
+    for _ in process.stdout or ():
+        pass
+    process.wait()
 
 
 # What it says depends on the command.
-_NOT_REACHED = "expected resource operations for"
 _NO_STACK = ("no stack named", "no stack selected")
 _DAMAGED = "failed to load checkpoint: "
 _UNDONE = "but none were seen"
