@@ -217,7 +217,7 @@ class Engine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                # Ctrl-C reaches us alone: from its second signal on it leaves things half done.
+                # Ctrl-C reaches us alone, and we tell it: told twice, it leaves things half done.
                 process_group=0,
             ) as process,
             _read(process.stderr) as said,
@@ -279,14 +279,9 @@ class Ending:
             process.kill()
         try:
             yield
-        except KeyboardInterrupt:
-            # The terminal told the CLI as well: it ends what it has begun. Told twice, it would
-            # leave that half done.
-            _wait_for(process)
-            raise
         finally:
             if process.poll() is None:
-                process.terminate()
+                process.terminate()  # told once, it ends what it has begun
                 _wait_for(process)
 
 
