@@ -1,0 +1,187 @@
+"""What a release leaves behind, the way back, and releases that do not come up.
+
+On a program of one service, in which a release is what it is in the whole: another image digest.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+DEV = "dev-retainwise"
+FIRST, OTHER, BROKEN = ("sha256:" + digit * 64 for digit in "012")
+PROGRAM = """
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+services = pulumi.Config("retainwise").require_object("services")
+cluster = aws.ecs.Cluster(
+    "cluster",
+    name="dev-retainwise",
+    settings=[aws.ecs.ClusterSettingArgs(name="containerInsights", value="enabled")],
+)
+trust = {
+    "Effect": "Allow",
+    "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+role = aws.iam.Role(
+    "web",
+    name="dev-retainwise-web",
+    assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+)
+container = {
+    "name": "web",
+    "image": f"web@{services['web']['image_digest']}",
+    "cpu": 0,
+    "essential": True,
+}
+definition = aws.ecs.TaskDefinition(
+    "web",
+    family="dev-retainwise-web",
+    requires_compatibilities=["FARGATE"],
+    network_mode="awsvpc",
+    cpu="256",
+    memory="512",
+    ephemeral_storage=aws.ecs.TaskDefinitionEphemeralStorageArgs(size_in_gib=21),
+    runtime_platform=aws.ecs.TaskDefinitionRuntimePlatformArgs(
+        operating_system_family="LINUX", cpu_architecture="X86_64"
+    ),
+    task_role_arn=role.arn,
+    execution_role_arn=role.arn,
+    volumes=[],
+    container_definitions=json.dumps([container]),
+    skip_destroy=True,
+)
+aws.ecs.Service(
+    "web",
+    name="dev-retainwise-web",
+    cluster=cluster.arn,
+    task_definition=definition.arn,
+    desired_count=1,
+    capacity_provider_strategies=[
+        aws.ecs.ServiceCapacityProviderStrategyArgs(capacity_provider="FARGATE", weight=1)
+    ],
+    deployment_minimum_healthy_percent=100,
+    deployment_maximum_percent=200,
+    deployment_circuit_breaker=aws.ecs.ServiceDeploymentCircuitBreakerArgs(
+        enable=True, rollback=True
+    ),
+    network_configuration=aws.ecs.ServiceNetworkConfigurationArgs(
+        subnets=["subnet-1"], security_groups=["sg-1"], assign_public_ip=False
+    ),
+    enable_execute_command=False,
+    propagate_tags="SERVICE",
+)
+aws.sqs.Queue("jobs", name="dev-retainwise-jobs")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dev(project):
+    project.emulator.bootstrap("dev")
+    project.new_stack("dev")
+    project.use_program(PROGRAM)
+
+
+@pytest.fixture
+def deploy(run, ready):
+    def go(command="deploy", wait="5", code=0):
+        options = ("--yes", "--wait", wait, "--url", ready.url)
+        return run(command, "dev", *options, code=code).output
+
+    return go
+
+
+def service(project):
+    ecs = project.emulator.client("ecs")
+    [found] = ecs.describe_services(cluster=DEV, services=[f"{DEV}-web"])["services"]
+    return found
+
+
+def image(project):
+    ecs = project.emulator.client("ecs")
+    definition = ecs.describe_task_definition(taskDefinition=service(project)["taskDefinition"])
+    return definition["taskDefinition"]["containerDefinitions"][0]["image"].partition("@")[2]
+
+
+def release(project, digest):
+    project.change("dev", "services", web={"image_digest": digest})
+
+
+def records(run):
+    return json.loads(run("releases", "dev", "--json").output)["releases"]
+
+
+def test_a_release_is_recorded_and_the_one_before_can_be_brought_back(deploy, project, run):
+    deploy()
+    release(project, OTHER)
+    said = deploy()
+    assert "sha256:0000" in said
+    assert "sha256:1111" in said
+    assert image(project) == OTHER
+    sqs = project.emulator.client("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{DEV}-jobs")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="kept")
+
+    said = deploy("rollback")
+
+    assert "going back to release" in said
+    assert image(project) == FIRST
+    [back, other, first] = records(run)
+    assert [one["what"] for one in (back, other, first)] == ["rollback", "deploy", "deploy"]
+    assert {one["result"] for one in (back, other, first)} == {"good"}
+    assert back["puts_back"] == first["id"]
+    assert other["images"]["web"] == OTHER
+    assert other["configuration"]["retainwise:services"]["web"]["image_digest"] == OTHER
+    assert "no good release" in deploy("rollback", code=2)
+    assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "kept"
+
+
+def test_a_release_that_is_not_ready_is_put_back(deploy, project, ready, run):
+    before = image(project)
+    release(project, BROKEN)
+    ready.answers = lambda: 503 if image(project) == BROKEN else 200
+    said = deploy(wait="1", code=1)
+    assert "answers 503" in said
+    assert "was put back and runs" in said
+    assert image(project) == before
+    [newest, *_] = records(run)
+    assert newest["result"] == "put back"
+    assert "503" in newest["reason"]
+
+
+def test_a_release_that_ecs_took_back_is_noticed_though_the_engine_says_success(
+    deploy, project, run
+):
+    before, old = image(project), service(project)["taskDefinition"]
+
+    def circuit_breaker(what, name):
+        if (what, name) == ("update", "web") and image(project) == BROKEN:
+            ecs = project.emulator.client("ecs")
+            ecs.update_service(cluster=DEV, service=f"{DEV}-web", taskDefinition=old)
+
+    release(project, BROKEN)
+    project.provider.after = circuit_breaker
+    try:
+        said = deploy(code=1)
+    finally:
+        project.provider.after = lambda _what, _name: None
+    assert "ECS took it back" in said
+    assert image(project) == before
+    [newest, *_] = records(run)
+    assert newest["result"] == "put back"
+
+
+def test_a_rollback_that_fails_puts_nothing_back(deploy, project, ready, run):
+    release(project, OTHER)
+    deploy()
+    ready.answers = lambda: 503
+    said = deploy("rollback", wait="1", code=1)
+    assert "Nothing was put back" in said
+    assert image(project) == FIRST
+    [newest, *_] = records(run)
+    assert (newest["what"], newest["result"]) == ("rollback", "failed")
