@@ -247,12 +247,12 @@ def test_a_file_that_names_no_account_is_told(project, run):
     """By `deploy` as well: the warning names the account that it would be."""
     project.use_program("")
     advice = f'aws:allowedAccountIds: ["{ACCOUNT_ID}"]'
-    assert advice in run("deploy", "dev", "--yes", code=1).output
+    assert advice not in run("deploy", "dev", "--yes", code=1).output
     file = project.folder / "Pulumi.dev.yaml"
     document = yaml.safe_load(file.read_text("utf-8"))
-    document["config"]["aws:allowedAccountIds"] = [ACCOUNT_ID]
+    del document["config"]["aws:allowedAccountIds"]
     file.write_text(yaml.safe_dump(document), "utf-8")
-    assert advice not in run("deploy", "dev", "--yes", code=1).output
+    assert advice in run("deploy", "dev", "--yes", code=1).output
 
 
 @pytest.mark.parametrize("key", ["encryptionsalt: v1:1234", "encryptedkey: QUJD"])

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from emulator import running_emulator
@@ -41,14 +42,20 @@ class Scene:
         self.project = project
         self.said: dict[str, str] = {}
 
-    def type(self, command: str, *hidden: str, called: str | None = None) -> None:
-        """Run `retainwise …`; `hidden` are options that only a test needs."""
+    def type(
+        self, command: str, *hidden: str, called: str | None = None, progress: bool = True
+    ) -> None:
+        """Run `retainwise …`; `hidden` are options that only a test needs.
+
+        progress: whether the lines are shown that say what is done already.
+        """
         _, *arguments = command.split()
         more = [*hidden, "--project", str(self.project.folder)]
         result = CliRunner().invoke(retainwise, [*arguments, *more])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
-        text = result.output.replace(str(self.project.folder), ".")
+        text = result.output if progress else result.stdout
+        text = text.replace(str(self.project.folder), ".")
         end = f"exit {result.exit_code}\n" if result.exit_code else ""
         self.said[called or command] = f"$ {command}\n{text}{end}"
 
@@ -66,11 +73,11 @@ def production(scene: Scene) -> None:
     project = scene.project
     project.write_stack("prod")
     aws = project.emulator.clients
-    scene.type("retainwise bootstrap prod", "--yes")
-    scene.pulumi("pulumi up --yes --skip-preview")
+    scene.type("retainwise bootstrap prod", "--yes", progress=False)
     with readiness() as ready:
         hidden = ("--yes", "--wait", "5", "--url", ready.url)
         scene.type("retainwise deploy prod", *hidden)
+        scene.pulumi("pulumi up --yes --skip-preview")
         project.change("prod", "services", web={"image_digest": _NEW})
         project.change("prod", "predictions", lease_s=45)
         scene.type("retainwise deploy prod", *hidden)
@@ -118,7 +125,8 @@ def adoption(scene: Scene) -> None:
     project.new_stack("live", like="local")
     state = project.folder / "terraform.tfstate"
     state.write_text(json.dumps(terraform_state(made)))
-    scene.type("retainwise adopt live", "--yes", "--terraform", str(state))
+    options = ("--yes", "--terraform", str(state))
+    scene.type("retainwise adopt live", *options, progress=False)
 
 
 @contextmanager
@@ -129,7 +137,11 @@ def scene() -> Iterator[Scene]:
         running_emulator(Path(folder) / "cloud") as emulator,
         workspace(Path(folder) / "engine", emulator) as project,
         redirect_stderr(io.StringIO()),
+        pytest.MonkeyPatch.context() as patch,
     ):
+        # As in CI: what ran on some machine would name that.
+        patch.setenv("GITHUB_ACTOR", "ana")
+        patch.setenv("GITHUB_RUN_ID", "4711")
         yield Scene(project)
 
 

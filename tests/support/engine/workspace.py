@@ -57,6 +57,7 @@ class Workspace:
             if edge := document["config"].get("retainwise:edge"):
                 domain = edge["host"].partition(".")[2]
                 edge["hosted_zone_id"] = self.emulator.hosted_zone(domain)
+            document["config"]["aws:allowedAccountIds"] = [local_cloud.ACCOUNT_ID]
             (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
     def new_stack(self, stack: str, like: str | None = None) -> None:
