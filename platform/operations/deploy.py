@@ -181,7 +181,7 @@ class _Run:
         try:
             self._apply(plan, config)
             self._verify()
-        except (EngineFailed, NotRunning) as exc:
+        except (EngineFailed, NotRunning, LeaseLost) as exc:
             if self.ending.was_asked_for:  # the stack is somebody else's now
                 of.releases.finish(release, "failed", "the deploy lease was lost")
                 raise
@@ -203,6 +203,8 @@ class _Run:
         verify_running(of.account, services, of.patience.running_s, of.say)
         if url := of.url or of.engine.outputs().get("url"):
             verify_ready(url, of.patience.ready_s, of.say)
+        if self.ending.was_asked_for:
+            raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")
 
     def _put_back(self, failed: Release, why: str) -> NoReturn:
         """Bring back the services of the last good release; raise DeployFailed in any case."""
