@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from operations.commands import engine_of, folder_option, stack_argument, yes_option
+from operations.commands import confirmed, engine_of, folder_option, stack_argument, yes_option
 
 if TYPE_CHECKING:
     from operations.account import StackAccount
     from operations.adopt import Search
+    from operations.engine import Ending
     from predictions.first_version import TakenOver
 
 
@@ -52,20 +53,24 @@ def adopt(
     from operations.account import StackAccount, explained
     from operations.adopt import TerraformState, declared_config, search
     from operations.deploy import under_lease
+    from operations.engine import Ending
 
     accounts = _accounts(account_of)
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         known = TerraformState.read(terraform) if terraform else TerraformState()
         rows = _rows(records)
-        with under_lease(account, "adopt what exists"):
+        ending = Ending()
+        with under_lease(account, "adopt what exists", ending):
             found = search(account, declared_config(account, folder or CHECKOUT), known)
-            _bring(account, found, yes, folder)
+            _bring(account, found, yes, folder, ending)
             if rows is not None:
                 _say_taken_over(_take_over(account, found, rows, accounts))
 
 
-def _bring(account: StackAccount, found: Search, yes: bool, folder: Path | None) -> None:
+def _bring(
+    account: StackAccount, found: Search, yes: bool, folder: Path | None, ending: Ending
+) -> None:
     """Import what was found, and show what the next deploy would change of it."""
     from operations.adopt import differences, import_, put_in_by_hand
     from operations.changes import summary
@@ -75,10 +80,10 @@ def _bring(account: StackAccount, found: Search, yes: bool, folder: Path | None)
     click.echo(f"found {len(found.ids)} resources of {len(found.ids) + len(found.missing)}")
     for type_, name in found.missing:
         click.echo(f"  not there: {type_.rpartition(':')[2]} {name}; the next deploy makes it")
-    if not yes and not click.confirm(f"Take them into the state of {account.stack}?"):
+    if not confirmed(f"Take them into the state of {account.stack}?", yes):
         raise NotConfirmed("nothing was changed")
     engine, progress = engine_of(account, folder), Progress()
-    imported = import_(engine, found.ids, progress)
+    imported = import_(engine, found.ids, progress, ending)
     click.echo(f"imported {len(imported)}; what the next deploy would change:")
     changes = differences(engine, progress)
     for line in (*summary(changes), *put_in_by_hand(changes)):

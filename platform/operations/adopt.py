@@ -22,7 +22,7 @@ from localcloud.kinds.unsupported import UNSUPPORTED
 from localcloud.program import SERVICE, Declared, Program, run_program, stack_config
 from operations.account import StackAccount
 from operations.changes import Change, changes_of
-from operations.engine import Engine, OnEvent
+from operations.engine import Ending, Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.graph import outputs_of, resource_id
 from operations.terraform import snake, type_of
@@ -83,7 +83,7 @@ class TerraformState:
                     found.setdefault(one["type"], []).extend(
                         instance["attributes"] for instance in one["instances"]
                     )
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise WrongTerraformState(f"{file} is no Terraform state: {exc!r}") from exc
         return cls(found)
 
@@ -182,7 +182,10 @@ class _Finder:
 
 
 def import_(
-    engine: Engine, ids: Mapping[Named, str], on_event: OnEvent = lambda _event: None
+    engine: Engine,
+    ids: Mapping[Named, str],
+    on_event: OnEvent = lambda _event: None,
+    ends: Ending | None = None,
 ) -> list[Named]:
     """Import what was found and is not in the state yet; return it.
 
@@ -200,7 +203,7 @@ def import_(
         if wanted:
             parents = [one for one in document["resources"] if one.get("component")]
             file.write_text(json.dumps({**document, "resources": [*parents, *wanted]}), "utf-8")
-            engine.import_(file, on_event)
+            engine.import_(file, on_event, ends)
     return [_named(one) for one in wanted]
 
 

@@ -13,6 +13,7 @@ from operations.errors import WrongInput
 STATEFUL = frozenset(
     {
         "aws:backup/vault:Vault",
+        "aws:cloudwatch/logGroup:LogGroup",
         "aws:cloudformation/stack:Stack",  # it holds the session's secret
         "aws:cognito/userPool:UserPool",
         "aws:dynamodb/table:Table",
@@ -26,8 +27,6 @@ STATEFUL = frozenset(
 """Types whose deletion loses something that no deploy brings back."""
 
 _WORDS = {"create": "create", "update": "change", "replace": "replace", "delete": "delete"}
-# A resource that is declared and gone is made anew; one that is read only changes nothing.
-_AS = {"create-replacement": None, "delete-replaced": None, "import": "import"}
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _MOST_CHARACTERS = 60
 _BEFORE = 12  # of what is the same, so that one sees where it is

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -34,8 +35,22 @@ folder_option = click.option(
     help="Where Pulumi.yaml and the stack's file are; for tests.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask before anything is changed.")
+
+
+def _address(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """Take an address of the web only, before anything is changed."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter(f"{url} is no address such as https://retainwise.example.com")
+    return url.rstrip("/")
+
+
 _url_option = click.option(
-    "--url", help="Where /readyz is asked; by default at the stack's own address."
+    "--url",
+    callback=_address,
+    help="Where /readyz is asked; by default at the stack's own address.",
 )
 _wait_option = click.option(
     "--wait",
@@ -324,10 +339,8 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
                 [header, *(_version(account, one) for one in islice(versions(account), limit))]
             )
             return
-        if not yes:
-            click.confirm(
-                f"Write version {restore} of the state of {stack} as the newest?", abort=True
-            )
+        if not confirmed(f"Write version {restore} of the state of {stack} as the newest?", yes):
+            raise click.Abort
         with under_lease(account, f"restore state {restore}"):
             has = put_back(account, restore)
     click.echo(f"{stack}: version {restore} with {has.resources} resources is the newest")
@@ -383,12 +396,11 @@ def engine_of(account: StackAccount, folder: Path | None) -> Engine:
 
 def asked(stack: str, yes: bool) -> Callable[[list[Change]], bool]:
     """Ask a person before something is changed; without a terminal, `--yes` has to say it."""
+    return lambda changes: confirmed(f"Make these {len(changes)} changes to {stack}?", yes)
 
-    def ask(changes: list[Change]) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask on: say --yes")
-        return click.confirm(f"Make these {len(changes)} changes to {stack}?")
 
-    return ask
+def confirmed(question: str, yes: bool) -> bool:
+    """Ask a person; without a terminal, `--yes` has to say it."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on: say --yes")
+    return yes or click.confirm(question)

@@ -20,16 +20,17 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy_lease import TOKEN_VARIABLE
 from localcloud.program import stack_file
 from operations.account import StackAccount
 from operations.changes import Change, changes_of, check, summary
-from operations.engine import Ending, Engine, EngineFailed, OnEvent
+from operations.engine import Ending, Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.lease import DeployLease, Holder, LeaseLost
-from operations.releases import Release, Releases, What
-from operations.verify import NotRunning, declared_services, verify_ready, verify_running
+from operations.releases import DamagedRelease, Release, Releases, What
+from operations.verify import declared_services, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
 
@@ -112,19 +113,26 @@ class Deployment:
             return run.bring(new(), allow_replace)
 
     def _earlier(self, to: str | None) -> Release:
-        releases = list(self.releases.newest_first())
-        good = [one for one in releases if one.result == "good"]
         if to is not None:
-            found = next((one for one in good if one.id == to), None)
-            if found is None:
+            found = self.releases.get(to)
+            if found is None or found.result != "good":
                 raise NoSuchRelease(
                     f"{to} is no good release of {self.account.stack}; "
                     f"`retainwise releases {self.account.stack}` lists them"
                 )
             return found
-        by_id = {one.id: one for one in good}
-        for newest in good[:1]:
-            runs = by_id.get(newest.puts_back or newest.id, newest)
+        releases = self.releases.newest_first()
+        for newest in releases:
+            if newest.result == "put back":
+                continue  # it left what ran before
+            good = (one for one in releases if one.result == "good")
+            if newest.result != "good":  # it may run in part: what ran before it is wanted
+                if (before := next(good, None)) is not None:
+                    return before
+                break
+            runs = newest
+            if newest.puts_back is not None:
+                runs = self.releases.get(newest.puts_back) or newest
             for one in good:
                 # Older than what runs, or a second rollback would undo the first.
                 is_older = one.id < runs.id and one.puts_back is None
@@ -181,7 +189,7 @@ class _Run:
         try:
             self._apply(plan, config)
             self._verify()
-        except (EngineFailed, NotRunning, LeaseLost) as exc:
+        except (OperationError, BotoCoreError, ClientError) as exc:
             if self.ending.was_asked_for:  # the stack is somebody else's now
                 of.releases.finish(release, "failed", "the deploy lease was lost")
                 raise
@@ -213,7 +221,11 @@ class _Run:
         if failed.what == "rollback":  # the last good one is what somebody wanted to get away from
             of.releases.finish(failed, "failed", why)
             raise DeployFailed(f"{why}\nNothing was put back.")
-        good = of.releases.last_good(before=failed.id)
+        try:
+            good = of.releases.last_good(before=failed.id)
+        except DamagedRelease as exc:
+            of.releases.finish(failed, "failed", why)
+            raise DeployFailed(f"{why}\nNothing was put back: {exc}") from exc
         if good is None:
             of.releases.finish(failed, "failed", why)
             raise DeployFailed(f"{why}\nThere is no good release to put back.")
@@ -273,6 +285,8 @@ def under_lease(account: StackAccount, what: str, ending: Ending | None = None) 
         if lost:
             raise lost[0] from exc
         raise
+    if lost:
+        raise lost[0]
 
 
 def whoami() -> str:

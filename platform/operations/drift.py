@@ -94,7 +94,7 @@ def look(
     """
     changes = changes_of(engine.preview(on_event=on_event))
     managed, before = in_state(engine), of_bootstrap(account, bootstrap)
-    there = [one for one in existing(account) if one.key[1] not in before]
+    there = [one for one in existing(account) if one.key not in before]
     unmanaged = [one for one in there if one.key not in managed]
     return Drift(changes, unmanaged, len(there) - len(unmanaged))
 

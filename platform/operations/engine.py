@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.program import SERVICE, Program
+from localcloud.program import SERVICE
 from operations import toolchain
 from operations.errors import OperationError
 
@@ -81,7 +82,6 @@ class Step:
     old: Mapping[str, Any] | None
     new: Mapping[str, Any] | None
     changed: tuple[str, ...] = ()
-    is_protected: bool = False
 
     @property
     def name(self) -> str:
@@ -111,11 +111,6 @@ class Engine:
     backend: str
     folder: Path = SERVICE.stacks
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def local(cls, program: Program, stack: str, state: Path) -> Engine:
-        """Keep the state in a folder of this machine."""
-        return cls(stack, f"file://{state}", program.stacks)
 
     def preview(
         self,
@@ -154,9 +149,14 @@ class Engine:
         options = ["--yes", "--skip-preview", "--refresh", "--plan", str(plan)]
         return self._run("up", options, config_file, on_event, environment, ends)
 
-    def import_(self, file: Path, on_event: OnEvent = lambda _event: None) -> None:
+    def import_(
+        self,
+        file: Path,
+        on_event: OnEvent = lambda _event: None,
+        ends: Ending | None = None,
+    ) -> None:
         """Take resources into the state that exist already."""
-        self._run("import", ["--file", str(file), *_IMPORT], None, on_event)
+        self._run("import", ["--file", str(file), *_IMPORT], None, on_event, ends=ends)
 
     def state(self) -> list[Mapping[str, Any]]:
         """Return the resources of the newest state, as Pulumi keeps them."""
@@ -269,20 +269,26 @@ class Ending:
         """Kill it: what it does no longer counts."""
         self._asked.set()
         if self._process is not None:
-            self._process.kill()
+            _kill(self._process)
 
     @contextmanager
     def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
         """Know the process for the block; afterwards it has ended."""
         self._process = process
         if self._asked.is_set():
-            process.kill()
+            _kill(process)
         try:
             yield
         finally:
             if process.poll() is None:
                 process.terminate()  # told once, it ends what it has begun
                 _wait_for(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill the CLI with the plugins that it started: the provider is what calls AWS."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_for(process: subprocess.Popen[str]) -> None:
@@ -313,7 +319,6 @@ def _steps(event: Event) -> Iterator[Step]:
         old=old.get("inputs"),
         new=new.get("inputs"),
         changed=tuple(told.get("detailedDiff") or told.get("diffs") or ()),
-        is_protected=bool(old.get("protect")),
     )
 
 

@@ -46,8 +46,8 @@ def existing(account: StackAccount) -> list[Existing]:
     )
 
 
-def of_bootstrap(account: StackAccount, folder: Path = BOOTSTRAP.stacks) -> set[str]:
-    """Return the names of what the bootstrap has made for the stack; its state is out of reach.
+def of_bootstrap(account: StackAccount, folder: Path = BOOTSTRAP.stacks) -> set[tuple[str, str]]:
+    """Return the keys of what the bootstrap has made for the stack; its state is out of reach.
 
     folder: where the stack's file for the bootstrap is. Without one, nothing is the bootstrap's.
     """
@@ -65,10 +65,12 @@ class _Names:
 
     def __init__(self, account: StackAccount) -> None:
         self._account = account
-        self.found: set[str] = set()
+        self.found: set[tuple[str, str]] = set()
 
     def resource(self, declared: Declared) -> tuple[str, Mapping[str, Any]]:
-        self.found |= {declared.inputs.get("name", ""), declared.inputs.get("bucket", "")} - {""}
+        for key in ("name", "bucket"):
+            if isinstance(name := declared.inputs.get(key), str):
+                self.found.add((declared.type, name))
         some = f"arn:aws:none:::{declared.name}"
         return declared.name, {"arn": some, "keyId": declared.name, "repositoryUrl": some}
 

@@ -100,6 +100,13 @@ class Releases:
         self._write(finished)
         return finished
 
+    def get(self, release_id: str) -> Release | None:
+        """Return one record; None when there is no such. Raises DamagedRelease."""
+        try:
+            return self._read(self._key(release_id))
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
     def newest_first(self, before: str | None = None) -> Iterator[Release]:
         """Yield the records, each read when it is asked for. Raises DamagedRelease.
 

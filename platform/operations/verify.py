@@ -113,6 +113,7 @@ def verify_ready(url: str, within_s: float, say: Callable[[str], None]) -> None:
                 said = answer
             if time.monotonic() > deadline:
                 raise NotRunning(f"{url}/readyz: {answer}, and {within_s:.0f} s are over")
+        if good < _GOOD_ANSWERS:
             time.sleep(min(_LOOK_EVERY_S, within_s / 10))
     say(f"{url}/readyz is well")
 

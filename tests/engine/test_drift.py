@@ -139,6 +139,8 @@ def test_what_is_in_no_state_is_named_and_values_are_told(project, run):
     a_queue_attribute(aws)
     aws.sqs.create_queue(QueueName=f"{DEV}-left-over")
     aws.sqs.create_queue(QueueName="dev-retainwiser-of-a-stranger")
+    # The bootstrap has an image repository of a like name, which is no excuse.
+    aws.logs.create_log_group(logGroupName=f"{DEV}-web-old")
     tags = [{"Key": "project", "Value": "retainwise"}, {"Key": "environment", "Value": "dev"}]
     group = aws.ec2.create_security_group(
         GroupName="by-hand",
@@ -148,6 +150,7 @@ def test_what_is_in_no_state_is_named_and_values_are_told(project, run):
     said = run("drift", "dev", code=7).output
     assert f"{DEV}-left-over is in no state" in said
     assert f"SecurityGroup {group} is in no state" in said
+    assert f"LogGroup {DEV}-web-old is in no state" in said
     assert "stranger" not in said
     assert "coverage 9" in said
     assert "visibilityTimeoutSeconds: declared 30, actual 7" in said
@@ -155,6 +158,7 @@ def test_what_is_in_no_state_is_named_and_values_are_told(project, run):
     aws.sqs.set_queue_attributes(QueueUrl=queue_url(aws), Attributes=attributes)
     aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName=f"{DEV}-left-over")["QueueUrl"])
     aws.ec2.delete_security_group(GroupId=group)
+    aws.logs.delete_log_group(logGroupName=f"{DEV}-web-old")
 
 
 def test_the_preview_role_can_look_and_nothing_is_written(project, run, monkeypatch):

@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.exceptions import ClientError
+
+from operations import deploy as deploying
 
 DEV = "dev-retainwise"
 FIRST, OTHER, BROKEN = ("sha256:" + digit * 64 for digit in "012")
@@ -89,8 +92,8 @@ def _dev(project):
 
 @pytest.fixture
 def deploy(run, ready):
-    def go(command="deploy", wait="5", code=0):
-        options = ("--yes", "--wait", wait, "--url", ready.url)
+    def go(command="deploy", *more, wait="5", code=0):
+        options = ("--yes", "--wait", wait, "--url", ready.url, *more)
         return run(command, "dev", *options, code=code).output
 
     return go
@@ -174,6 +177,55 @@ def test_a_release_that_ecs_took_back_is_noticed_though_the_engine_says_success(
     assert image(project) == before
     [newest, *_] = records(run)
     assert newest["result"] == "put back"
+
+
+def test_after_a_deploy_that_could_not_be_put_back_rollback_brings_the_last_good(
+    deploy, project, ready, run
+):
+    good = image(project)
+    release(project, BROKEN)
+    ready.answers = lambda: 503
+    said = deploy(wait="1", code=1)
+    assert "could not be put back either" in said
+    assert records(run)[0]["result"] == "failed"
+    ready.answers = lambda: 200
+    assert "nothing to change" in deploy("rollback")  # it was put back, and answers now
+    assert image(project) == good
+
+
+def test_a_rollback_goes_to_the_release_that_is_named(deploy, project, run):
+    first = records(run)[-1]["id"]
+    release(project, OTHER)
+    deploy()
+    deploy("rollback", "--to", first)
+    assert image(project) == FIRST
+    assert "no good release" in deploy("rollback", "--to", "01M0000000000000000000000", code=2)
+
+
+def test_an_address_that_is_none_is_refused_before_anything_is_changed(deploy, run):
+    before = records(run)
+    said = deploy("deploy", "--url", "retainwise.example.com", code=2)
+    assert "is no address such as https://" in said
+    assert records(run) == before
+
+
+def test_an_error_of_aws_while_verifying_has_the_release_put_back(
+    deploy, project, run, monkeypatch
+):
+    good = image(project)
+    release(project, BROKEN)
+    answers = iter([ClientError({"Error": {"Code": "Throttling"}}, "DescribeServices")])
+
+    def verify(*arguments):
+        for error in answers:
+            raise error
+        verify_running(*arguments)
+
+    verify_running = deploying.verify_running
+    monkeypatch.setattr(deploying, "verify_running", verify)
+    assert "was put back and runs" in deploy(code=1)
+    assert image(project) == good
+    assert "Throttling" in records(run)[0]["reason"]
 
 
 def test_a_rollback_that_fails_puts_nothing_back(deploy, project, ready, run):
