@@ -49,7 +49,12 @@ class Key(Kind):
         return self.get(key) if key else self._never_named(inputs)
 
     def _never_named(self, inputs: Inputs) -> Found | None:
-        """Return the one that was made when a run was cut off, and got no alias any more."""
+        """Return the one that was made when a run was cut off, and got no alias any more.
+
+        Only one with the program's tags: who described a key alike may be a stranger.
+        """
+        if not inputs.get("tags"):
+            return None
         pages = self.aws.kms.get_paginator("list_aliases").paginate()
         named = {one.get("TargetKeyId") for page in pages for one in page["Aliases"]}
         for key in self.aws.kms.list_keys()["Keys"]:
@@ -57,7 +62,7 @@ class Key(Kind):
             if (
                 found is not None
                 and found.properties["description"] == inputs["description"]
-                and found.tags.items() >= inputs.get("tags", {}).items()
+                and found.tags.items() >= inputs["tags"].items()
             ):
                 return found
         return None

@@ -7,6 +7,7 @@ and the CLI's environment, which a host that the CLI starts would have inherited
 
 from __future__ import annotations
 
+import asyncio
 import os
 import runpy
 import sys
@@ -17,11 +18,11 @@ from pathlib import Path
 
 import psutil
 from google.protobuf import empty_pb2
-from pulumi.automation._server import LanguageServer
+from pulumi.automation import _server
 from pulumi.runtime.proto import language_pb2, plugin_pb2
 
 
-class ProgramHost(LanguageServer):
+class ProgramHost(_server.LanguageServer):
     """One program at a time: what it imports, and the environment, are the process's."""
 
     def __init__(self, port: int | None = None) -> None:
@@ -32,7 +33,7 @@ class ProgramHost(LanguageServer):
     def Run(self, request, context):
         folder = Path(request.info.program_directory or request.pwd)
         self.program = lambda: run(folder)
-        with _environment(_of_cli(self._port) if self._port else {}):
+        with _environment(_of_cli(self._port) if self._port else {}), _loops_closed():
             return super().Run(request, context)
 
     def Handshake(self, request, context):
@@ -55,6 +56,34 @@ def run(folder: Path) -> None:
         runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
     finally:
         sys.path.remove(str(folder))
+
+
+class _Asyncio:
+    """The module, and the loops that were made by it."""
+
+    def __init__(self) -> None:
+        self.made: list[asyncio.AbstractEventLoop] = []
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        self.made.append(asyncio.new_event_loop())
+        return self.made[-1]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+
+@contextmanager
+def _loops_closed() -> Iterator[None]:
+    """Close what the SDK leaves open when the engine ends before the program does."""
+    noted = _Asyncio()
+    _server.asyncio = noted
+    try:
+        yield
+    finally:
+        _server.asyncio = asyncio
+        for loop in noted.made:
+            if not loop.is_closed():
+                loop.close()
 
 
 def _of_cli(port: int) -> Mapping[str, str]:
