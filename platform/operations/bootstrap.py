@@ -144,8 +144,10 @@ class _Bootstrap:
         """Take away the lock of a process that was killed."""
         there = list(locks.rglob("*.json"))
         for lock in there:
-            pid = yaml.safe_load(lock.read_text("utf-8"))["pid"]
-            if _is_running(pid):
+            # Killed while it wrote that, it left half of it.
+            written = yaml.safe_load(lock.read_text("utf-8"))
+            pid = written.get("pid") if isinstance(written, dict) else None
+            if isinstance(pid, int) and _is_running(pid):
                 raise StillRunning(
                     f"process {pid} of a bootstrap that was interrupted still works on "
                     f"{self._account.stack}: wait for its end, or end it, and run this again"

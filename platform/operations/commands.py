@@ -329,7 +329,7 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
     from operations.account import StackAccount, explained
     from operations.deploy import under_lease
     from operations.state import restore as put_back
-    from operations.state import versions
+    from operations.state import version_of, versions
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
@@ -339,10 +339,11 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
                 [header, *(_version(account, one) for one in islice(versions(account), limit))]
             )
             return
+        version = version_of(account, restore)
         if not confirmed(f"Write version {restore} of the state of {stack} as the newest?", yes):
             raise click.Abort
-        with under_lease(account, f"restore state {restore}"):
-            has = put_back(account, restore)
+        with under_lease(account, f"restore state {version.id}"):
+            has = put_back(account, version)
     click.echo(f"{stack}: version {restore} with {has.resources} resources is the newest")
     if has.pending:
         click.echo(f"it was written while {has.pending} of them were being changed")

@@ -92,23 +92,28 @@ def contents(account: StackAccount, version: Version) -> Contents:
         raise NoSuchVersion(f"version {version.id} is not a whole state: {exc!r}") from exc
 
 
-def restore(account: StackAccount, version_id: str) -> Contents:
+def version_of(account: StackAccount, version_id: str) -> Version:
+    """Return the version with this id. Raises NoSuchVersion."""
+    for one in versions(account):
+        if one.id == version_id and not one.is_deleted:
+            return one
+    raise NoSuchVersion(
+        f"the state of {account.stack} has no version {version_id}; "
+        f"`retainwise state {account.stack}` lists them"
+    )
+
+
+def restore(account: StackAccount, version: Version) -> Contents:
     """Write an older version once more, as the newest; return what it has.
 
     To be called under the lease. Nothing is lost: what was the newest is a version, too.
-    Raises NoSuchVersion.
+    Raises NoSuchVersion when it is no whole state.
     """
-    there = {one.id: one for one in versions(account) if not one.is_deleted}
-    if version_id not in there:
-        raise NoSuchVersion(
-            f"the state of {account.stack} has no version {version_id}; "
-            f"`retainwise state {account.stack}` lists them"
-        )
-    has = contents(account, there[version_id])
+    has = contents(account, version)
     key = checkpoint_key(account.stack)
     account.session.client("s3").copy_object(
         Bucket=account.state_bucket,
         Key=key,
-        CopySource={"Bucket": account.state_bucket, "Key": key, "VersionId": version_id},
+        CopySource={"Bucket": account.state_bucket, "Key": key, "VersionId": version.id},
     )
     return has

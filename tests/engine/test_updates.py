@@ -161,9 +161,8 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
             DeployLease(dynamodb, table, "dev").take("bob@laptop", "deploy 1a2b3c4")
             time.sleep(4)
 
-    project.provider.before = lose_it
+    monkeypatch.setattr(project.provider, "before", lose_it)
     said = deploy(code=1).output
-    project.provider.before = lambda _what, _name: None
     assert "the deploy lease" in said
     assert "putting back" not in said
     [newest, *_] = json.loads(run("releases", "dev", "--json").output)["releases"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -140,13 +141,12 @@ class RolePolicy(Kind):
         return Found(f"{role}:{name}", properties, {"name": name})
 
 
-class RolePoliciesExclusive(Kind):
-    """The policies inside a role, and no others: what was put in by hand goes."""
+class _Exclusive(Kind):
+    """What a role holds, and nothing else; a setting that every role has, of nothing too."""
 
-    type = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
     has_tags = False
-    key = "policyNames"
     replaced_for = frozenset({"roleName"})
+    key: ClassVar[str]
 
     def find(self, name: str, inputs: Inputs) -> Found:
         """See Kind."""
@@ -163,14 +163,25 @@ class RolePoliciesExclusive(Kind):
         """See Kind."""
         return self.get(inputs["roleName"])
 
+    @abstractmethod
     def of(self, role: str) -> Found:
         """Return what a role holds."""
-        names = self.aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
-        return Found(role, {"roleName": role, self.key: sorted(names)})
 
     def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
         """See Kind. In no order."""
         return {**inputs, self.key: sorted(inputs[self.key])}
+
+
+class RolePoliciesExclusive(_Exclusive):
+    """The policies inside a role, and no others: what was put in by hand goes."""
+
+    type = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
+    key = "policyNames"
+
+    def of(self, role: str) -> Found:
+        """See _Exclusive."""
+        names = self.aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        return Found(role, {"roleName": role, self.key: sorted(names)})
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind. One that is missing is for its own description to put in."""
@@ -178,39 +189,18 @@ class RolePoliciesExclusive(Kind):
             self.aws.iam.delete_role_policy(RoleName=found.id, PolicyName=name)
 
 
-class RolePolicyAttachmentsExclusive(Kind):
+class RolePolicyAttachmentsExclusive(_Exclusive):
     """The policies attached to a role, and no others; unlike those inside, it attaches them."""
 
     type = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
-    has_tags = False
     key = "policyArns"
-    replaced_for = frozenset({"roleName"})
-
-    def find(self, name: str, inputs: Inputs) -> Found:
-        """See Kind."""
-        return self.of(inputs["roleName"])
-
-    def get(self, resource_id: str) -> Found | None:
-        """See Kind. Of every role, for a role may hold none."""
-        try:
-            return self.of(resource_id)
-        except self.aws.iam.exceptions.NoSuchEntityException:
-            return None
-
-    def look_for(self, name: str, inputs: Inputs) -> Found | None:
-        """See Kind."""
-        return self.get(inputs["roleName"])
 
     def of(self, role: str) -> Found:
-        """Return what a role holds."""
+        """See _Exclusive."""
         attached = self.aws.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
         return Found(
             role, {"roleName": role, self.key: sorted(one["PolicyArn"] for one in attached)}
         )
-
-    def wanted(self, inputs: Inputs) -> Mapping[str, Any]:
-        """See Kind. In no order."""
-        return {**inputs, self.key: sorted(inputs[self.key])}
 
     def change(self, found: Found, differing: Mapping[str, Any]) -> None:
         """See Kind."""

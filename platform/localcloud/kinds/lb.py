@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -71,13 +72,22 @@ class _Balancing(Kind):
             raise
         return next(map(self.found, there), None)
 
+    def look_for(self, name: str, inputs: Inputs) -> Found | None:
+        """See Kind. What it belongs to may be gone."""
+        try:
+            return self.find(name, inputs)
+        except ClientError as exc:
+            if is_missing(exc, *_GONE):
+                return None
+            raise
+
+    @abstractmethod
     def described(self, arn: str) -> Iterable[Mapping[str, Any]]:
         """Ask AWS for the one with this ARN."""
-        raise NotImplementedError(self.type)
 
+    @abstractmethod
     def found(self, one: Mapping[str, Any]) -> Found:
         """Turn AWS's description into ours."""
-        raise NotImplementedError(self.type)
 
     def tag(self, found: Found, tags: Tags) -> None:
         """See Kind."""
@@ -90,9 +100,9 @@ class _Balancing(Kind):
             if self.is_ours(tags):
                 yield Found(arn, {}, {}, tags)
 
+    @abstractmethod
     def arns(self) -> Iterable[str]:
         """Every one of this type, whoever made it."""
-        raise NotImplementedError(self.type)
 
     def tags_of(self, arn: str) -> Tags:
         """Read the tags of one."""
@@ -302,15 +312,6 @@ class Listener(_Balancing):
         declared = self.wanted(inputs)
         return next((replace(self.found(one), declared=declared) for one in listeners), None)
 
-    def look_for(self, name: str, inputs: Inputs) -> Found | None:
-        """See Kind."""
-        try:
-            return self.find(name, inputs)
-        except ClientError as exc:
-            if is_missing(exc, *_GONE):
-                return None
-            raise
-
     def described(self, arn: str) -> Iterable[Mapping[str, Any]]:
         """See _Balancing."""
         answer = self.aws.elbv2.describe_listeners(ListenerArns=[arn])
@@ -378,15 +379,6 @@ class ListenerRule(_Balancing):
         # A change takes all of it, also what is not told.
         declared = self.wanted(inputs)
         return next((replace(self.found(one), declared=declared) for one in rules), None)
-
-    def look_for(self, name: str, inputs: Inputs) -> Found | None:
-        """See Kind."""
-        try:
-            return self.find(name, inputs)
-        except ClientError as exc:
-            if is_missing(exc, *_GONE):
-                return None
-            raise
 
     def described(self, arn: str) -> Iterable[Mapping[str, Any]]:
         """See _Balancing."""
