@@ -173,6 +173,7 @@ class _Run:
         check(changes, allow_replace)
         if not changes:
             self._verify()
+            self._finish_what_was_cut_off(config)
             return None
         if not of.may_go_on(changes):
             raise NotConfirmed("nothing was changed")
@@ -213,6 +214,15 @@ class _Run:
             verify_ready(url, of.patience.ready_s, of.say)
         if self.ending.was_asked_for:
             raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")
+
+    def _finish_what_was_cut_off(self, config: Path) -> None:
+        """Note that the newest release runs after all, where nobody was left to see it come up."""
+        newest = next(self.of.releases.newest_first(), None)
+        if newest is None or newest.result not in ("running", "failed"):
+            return
+        if _services_of(newest.configuration) == _services_of(_configuration(config)):
+            self.of.releases.finish(newest, "good")
+            self.of.say(f"release {newest.id}, which nobody saw come up, runs")
 
     def _put_back(self, failed: Release, why: str) -> NoReturn:
         """Bring back the services of the last good release; raise DeployFailed in any case."""

@@ -228,6 +228,23 @@ def test_an_error_of_aws_while_verifying_has_the_release_put_back(
     assert "Throttling" in records(run)[0]["reason"]
 
 
+def test_a_deploy_that_was_cut_off_while_it_verified_is_good_once_the_next_has_seen_it(
+    deploy, project, run, monkeypatch
+):
+    release(project, OTHER if image(project) == FIRST else FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(deploying, "verify_running", interrupted)
+        deploy(code=1)
+    assert records(run)[0]["result"] == "running"
+    said = deploy()
+    assert "nothing to change" in said
+    assert records(run)[0]["result"] == "good"
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_rollback_that_fails_puts_nothing_back(deploy, project, ready, run):
     release(project, OTHER)
     deploy()
