@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from operations.commands import confirmed, engine_of, folder_option, stack_argument, yes_option
+from operations.commands import (
+    confirmed,
+    engine_of,
+    folder_option,
+    service_of,
+    stack_argument,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from operations.account import StackAccount
@@ -62,7 +69,9 @@ def adopt(
         rows = _rows(records)
         ending = Ending()
         with under_lease(account, "adopt what exists", ending):
-            found = search(account, declared_config(account, folder or CHECKOUT), known)
+            program = service_of(folder)
+            config = declared_config(account, program.stacks)
+            found = search(account, config, known, program)
             _bring(account, found, yes, folder, ending)
             if rows is not None:
                 _say_taken_over(_take_over(account, found, rows, accounts))

@@ -7,6 +7,7 @@ becomes one line and an exit code.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _NOT_THERE = "platform/bootstrap makes it: has it been applied to this account a
 _NOT_ALLOWED = "use credentials of the stack's preview or deploy role, or ask for the right"
 _NOT_VALID = "sign in again, or take other credentials (AWS_PROFILE)"
 _ADVICE = {
+    "403": _NOT_ALLOWED,  # what is asked for without its body is refused without words
     "AccessDenied": _NOT_ALLOWED,
     "AccessDeniedException": _NOT_ALLOWED,
     "ExpiredToken": _NOT_VALID,
@@ -160,7 +162,8 @@ def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
 def explained(stack: str) -> Iterator[None]:
     """Turn what went wrong with a stack into one line on standard error and an exit code."""
     try:
-        yield
+        with _as_ctrl_c(signal.SIGTERM, signal.SIGHUP):
+            yield
     except OperationError as exc:
         raise _ended(str(exc), exc.code) from exc
     except pulumi.RunError as exc:  # a wrong setting in the stack's file
@@ -169,6 +172,17 @@ def explained(stack: str) -> Iterator[None]:
         raise _ended(str(exc), Exit.FAILED) from exc
     except (BotoCoreError, ClientError) as exc:
         raise _ended(f"{_where(stack)}: {_of_sdk(exc)}", Exit.FAILED) from exc
+
+
+@contextmanager
+def _as_ctrl_c(*signals: signal.Signals) -> Iterator[None]:
+    """Let what CI or a closed terminal sends end the block in order, as Ctrl-C does."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in signals}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _ended(said: str, code: Exit) -> click.ClickException:

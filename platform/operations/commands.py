@@ -141,20 +141,24 @@ def releases(stack: str, limit: int, as_json: bool, folder: Path | None) -> None
 
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
-    from operations.releases import Releases
+    from operations.releases import Release, Releases
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         records = Releases(account.session.client("s3"), account.state_bucket, stack)
-        found = list(islice(records.newest_first(), limit))
+        listed = list(islice(records.listed(), limit))
+    found = [one for one in listed if isinstance(one, Release)]
+    damaged = [str(one) for one in listed if not isinstance(one, Release)]
     if as_json:
-        listed = [one.model_dump(mode="json") for one in found]
-        click.echo(json.dumps({"stack": stack, "releases": listed}, indent=1))
+        whole = [one.model_dump(mode="json") for one in found]
+        click.echo(json.dumps({"stack": stack, "releases": whole, "damaged": damaged}, indent=1))
     elif found:
         header = ("ID", "STARTED (UTC)", "WHO", "WHAT", "REVISION", "IMAGES", "RESULT", "REASON")
         _say_table([header, *map(_row, found)])
-    else:
+    elif not damaged:
         click.echo(f"{stack}: nothing has been released yet")
+    if damaged:
+        raise click.ClickException("\n".join(damaged))
 
 
 def _row(release: Release) -> tuple[str, ...]:
@@ -384,6 +388,13 @@ def bootstrap_of(folder: Path | None) -> Program:
         return BOOTSTRAP
     programs = folder / "bootstrap"
     return Program(BOOTSTRAP.project, programs, programs / "program")
+
+
+def service_of(folder: Path | None) -> Program:
+    """Return the service's program, with its stacks' files in `folder`."""
+    from localcloud.program import SERVICE, Program
+
+    return SERVICE if folder is None else Program(SERVICE.project, folder, folder / "platform")
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

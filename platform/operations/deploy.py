@@ -30,6 +30,7 @@ from operations.engine import Ending, Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.lease import DeployLease, Holder, LeaseLost
 from operations.releases import DamagedRelease, Release, Releases, What
+from operations.state import refuse_if_locked
 from operations.verify import declared_services, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
@@ -76,8 +77,8 @@ class Deployment:
     def deploy(self, allow_replace: Collection[str] = ()) -> Release | None:
         """Bring what the checkout declares; None when there is nothing to change.
 
-        Raises LeaseTaken, NotAllowed, NotConfirmed and EngineFailed before anything is changed;
-        DeployFailed afterwards.
+        Raises LeaseTaken, StateLocked, NotAllowed, NotConfirmed and EngineFailed before anything is
+        changed; DeployFailed afterwards.
         """
         revision, is_dirty = _revision(self.engine.folder)
         what = f"deploy {revision[:7]}" if revision else "deploy"
@@ -164,6 +165,7 @@ class _Run:
 
     def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
         of = self.of
+        refuse_if_locked(of.account)
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")

@@ -282,7 +282,11 @@ class Ending:
         finally:
             if process.poll() is None:
                 process.terminate()  # told once, it ends what it has begun
-                _wait_for(process)
+                try:
+                    _wait_for(process)
+                except BaseException:  # told twice: nothing of it may outlive the lease
+                    _kill(process)
+                    raise
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -112,18 +112,28 @@ class Releases:
 
         before: the id of a release; only those that are older.
         """
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix
-        )
-        # S3 lists forwards only. There is a key for each deploy there ever was: few pages.
-        keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-        for key in reversed(keys):
+        for key in self._keys_newest_first():
             if before is None or key < self._key(before):
                 yield self._read(key)
+
+    def listed(self) -> Iterator[Release | DamagedRelease]:
+        """Yield the records, newest first, and in its place what says that one is damaged."""
+        for key in self._keys_newest_first():
+            try:
+                yield self._read(key)
+            except DamagedRelease as exc:
+                yield exc
 
     def last_good(self, before: str | None = None) -> Release | None:
         """Return the newest that ended well, or the newest such that is older than `before`."""
         return next((one for one in self.newest_first(before) if one.result == "good"), None)
+
+    def _keys_newest_first(self) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix
+        )
+        # S3 lists forwards only. There is a key for each deploy there ever was: few pages.
+        return [one["Key"] for page in pages for one in page.get("Contents", [])][::-1]
 
     def _read(self, key: str) -> Release:
         text = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()

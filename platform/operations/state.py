@@ -10,11 +10,15 @@ from typing import Any
 
 from localcloud.program import SERVICE
 from operations.account import StackAccount
-from operations.errors import WrongInput
+from operations.errors import OperationError, WrongInput
 
 
 class NoSuchVersion(WrongInput):
     """The state has no such version, or it cannot be used; the message says which there are."""
+
+
+class StateLocked(OperationError):
+    """Pulumi's own lock is there: an update is at work beside the lease, or one was killed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,29 @@ def secrets_provider(account: StackAccount) -> str:
 def checkpoint_key(stack: str, project: str = SERVICE.project) -> str:
     """The object that holds a stack's newest state."""
     return f".pulumi/stacks/{project}/{stack}.json"
+
+
+def refuse_if_locked(account: StackAccount) -> None:
+    """Raise StateLocked when Pulumi's own lock is there, before it makes an update fail halfway."""
+    s3 = account.session.client("s3")
+    prefix = f".pulumi/locks/organization/{SERVICE.project}/{account.stack}/"
+    for one in s3.list_objects_v2(Bucket=account.state_bucket, Prefix=prefix).get("Contents", ()):
+        text = s3.get_object(Bucket=account.state_bucket, Key=one["Key"])["Body"].read()
+        raise StateLocked(
+            f"the state of {account.stack} is locked by {_who_locked(text)} since "
+            f"{one['LastModified']:%Y-%m-%d %H:%M:%S} UTC: it is changed beside the deploy lease, "
+            "or what changed it was killed. Nothing was changed now. See that the process is gone; "
+            f"then `PULUMI_BACKEND_URL='{backend_url(account)}' pulumi cancel {account.stack} "
+            "--yes` takes the lock away"
+        )
+
+
+def _who_locked(text: bytes) -> str:
+    try:
+        lock = json.loads(text)
+        return f"{lock['username']}@{lock['hostname']} (process {lock['pid']})"
+    except (ValueError, KeyError, TypeError):  # killed while it wrote that
+        return "somebody who left no name"
 
 
 def versions(account: StackAccount) -> Iterator[Version]:

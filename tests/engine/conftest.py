@@ -58,3 +58,16 @@ def run(project: Workspace) -> Callable[..., Result]:
         return result
 
     return command
+
+
+@pytest.fixture
+def deploy(run: Callable[..., Result], ready: Readiness) -> Callable[..., str]:
+    """Deploy a stack of the test's project, or roll it back; return what a person is told."""
+
+    def go(
+        stack: str, *options: str, command: str = "deploy", wait: str = "2", code: int = 0
+    ) -> str:
+        given = ("--yes", "--wait", wait, "--url", ready.url, *options)
+        return run(command, stack, *given, code=code).output
+
+    return go

@@ -47,9 +47,9 @@ def test_it_is_adopted(project, run, files, made):
     assert {one["what"] for one in found["resources"]} == {"change"}
 
 
-def test_the_next_deploy_takes_away_what_was_put_in_by_hand(project, run, ready):
+def test_the_next_deploy_takes_away_what_was_put_in_by_hand(project, run, deploy):
     before = strangers(project.emulator.endpoint)
-    run("deploy", "live", "--yes", "--wait", "5", "--url", ready.url)
+    deploy("live")
     iam = project.emulator.client("iam")
     for role in hand_made.ROLES:
         assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []

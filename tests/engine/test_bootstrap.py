@@ -23,7 +23,21 @@ from operations.state import backend_url, checkpoint_key
 QUEUE = """
 import pulumi_aws as aws
 
-aws.sqs.Queue("jobs", name="{}-retainwise-jobs")
+aws.sqs.Queue("jobs", name="prod-retainwise-jobs")
+"""
+
+# Where the state is kept, without which no bootstrap ends, and nothing else.
+STATE_ALONE = """
+import pulumi_aws as aws
+
+from bootstrap.settings import read_settings
+from bootstrap.state import State, StateKey
+from infra.identity import Account
+
+settings = read_settings()
+account = Account(aws.get_caller_identity().account_id, aws.get_region().region)
+name = f"{settings.environment}-retainwise-state"
+State(name, settings.state, account, StateKey(name, settings.state, account))
 """
 
 
@@ -92,16 +106,15 @@ def left_behind(project):
     ]
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_from_nothing_to_the_first_deploy(stack, project, run):
-    file = project.bootstrap / f"Pulumi.{stack}.yaml"
+def test_from_nothing_to_the_first_deploy_and_back_when_all_of_the_state_is_lost(project, run):
+    file = project.bootstrap / "Pulumi.prod.yaml"
     before = file.read_text("utf-8")
     assert is_empty(project)
 
-    said = run("bootstrap", stack, "--yes").output
-    assert f"{stack} is ready to be deployed to" in said
-    bucket = f"s3://{stack}-retainwise-state-{ACCOUNT_ID}"
-    assert f"moving the state to {bucket}" in said
+    said = run("bootstrap", "prod", "--yes").output
+    assert "prod is ready to be deployed to" in said
+    bucket = f"prod-retainwise-state-{ACCOUNT_ID}"
+    assert f"moving the state to s3://{bucket}" in said
     assert "commit what Pulumi wrote" in said
     assert left_behind(project) == []
 
@@ -109,28 +122,49 @@ def test_from_nothing_to_the_first_deploy(stack, project, run):
     after = file.read_text("utf-8")
     assert after.startswith(before)
     assert yaml.safe_load(after[len(before) :]).keys() == {"secretsprovider", "encryptedkey"}
-    version, latest = checkpoint(project, stack)
+    version, latest = checkpoint(project, "prod")
     assert latest["secrets_providers"]["type"] == "cloud"
     provider = latest["secrets_providers"]["state"]["url"]
-    assert provider == f"awskms:///alias/{stack}-retainwise-state?region=eu-west-1"
+    assert provider == "awskms:///alias/prod-retainwise-state?region=eu-west-1"
 
-    again = run("bootstrap", stack, "--yes").output
+    again = run("bootstrap", "prod", "--yes").output
     assert "nothing to change" in again
-    assert f"{stack}: as declared" in again
-    assert checkpoint(project, stack)[0] == version
+    assert "prod: as declared" in again
+    assert checkpoint(project, "prod")[0] == version
     assert file.read_text("utf-8") == after
 
-    project.use_program(QUEUE.format(stack))
-    assert "1 to create" in run("deploy", stack, "--yes").output
-    queues = project.emulator.client("sqs").list_queues()["QueueUrls"]
-    assert [url.rpartition("/")[2] for url in queues] == [f"{stack}-retainwise-jobs"]
+    project.use_program(QUEUE)
+    assert "1 to create" in run("deploy", "prod", "--yes").output
+    assert queues(project) == ["prod-retainwise-jobs"]
 
     # A state of the service that is lost is no reason to make an empty one in its place.
-    bucket = f"{stack}-retainwise-state-{ACCOUNT_ID}"
-    project.emulator.client("s3").delete_object(Bucket=bucket, Key=checkpoint_key(stack))
-    said = run("bootstrap", stack, "--yes", code=1).output
-    assert f"Pulumi.{stack}.yaml has the key of a state of {stack}, and there is none" in said
-    assert f"`retainwise state {stack}` lists what can be had back" in said
+    s3 = project.emulator.client("s3")
+    written = s3.list_object_versions(Bucket=bucket, Prefix=checkpoint_key("prod"))["Versions"]
+    for one in written:
+        s3.delete_object(
+            Bucket=bucket,
+            Key=one["Key"],
+            VersionId=one["VersionId"],
+            BypassGovernanceRetention=True,
+        )
+    said = run("bootstrap", "prod", "--yes", code=1).output
+    assert "Pulumi.prod.yaml has the key of a state of prod, and there is none" in said
+    assert "`retainwise state prod` lists what can be had back" in said
+
+    # Nothing can be had back: as the message says.
+    service = project.folder / "Pulumi.prod.yaml"
+    document = yaml.safe_load(service.read_text("utf-8"))
+    del document["secretsprovider"], document["encryptedkey"]
+    service.write_text(yaml.safe_dump(document), "utf-8")
+    assert "made the stack prod" in run("bootstrap", "prod", "--yes").output
+    assert "found 1 resources of 1" in run("adopt", "prod", "--yes").output
+    assert "nothing to change" in run("deploy", "prod", "--yes").output
+    assert queues(project) == ["prod-retainwise-jobs"]
+
+
+def queues(project):
+    urls = project.emulator.client("sqs").list_queues()["QueueUrls"]
+    return [url.rpartition("/")[2] for url in urls]
 
 
 def at_the_question(project, begin):
@@ -187,28 +221,33 @@ def after_the_move(project, begin):
         begin(say=_at("moved"))
 
 
-@pytest.mark.parametrize(
-    "interruption",
-    [
-        at_the_question,
-        in_the_middle_of_the_update,
-        when_the_bucket_is_made_and_not_noted,
-        before_the_move,
-        in_the_middle_of_the_move,
-        after_the_move,
-    ],
-)
-def test_interrupted_and_run_again_it_comes_to_the_same_end(interruption, project, begin, run):
-    interruption(project, begin)
+def come_to_the_same_end(project, run):
     assert left_behind(project) != []
     said = run("bootstrap", "dev", "--yes").output
     assert "dev is ready to be deployed to" in said
     assert left_behind(project) == []
     _, latest = checkpoint(project, "dev")
     assert "pending_operations" not in latest
-    made = [one for one in latest["resources"] if one["type"].startswith("aws:")]
-    assert len(made) == 42
     assert len(project.emulator.client("kms").list_keys()["Keys"]) == 1
+    return [one["type"] for one in latest["resources"] if one["type"].startswith("aws:")]
+
+
+@pytest.mark.parametrize(
+    "interruption", [in_the_middle_of_the_update, when_the_bucket_is_made_and_not_noted]
+)
+def test_interrupted_while_it_makes_things_it_goes_on_with_them(interruption, project, begin, run):
+    interruption(project, begin)
+    assert len(come_to_the_same_end(project, run)) == 42
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [at_the_question, before_the_move, in_the_middle_of_the_move, after_the_move],
+)
+def test_interrupted_and_run_again_it_comes_to_the_same_end(interruption, project, begin, run):
+    project.use_program(STATE_ALONE, instead_of="bootstrap/program")
+    interruption(project, begin)
+    assert "aws:s3/bucket:Bucket" in come_to_the_same_end(project, run)
 
 
 def test_the_wrong_account_is_refused_and_the_right_one_named(project, run):

@@ -30,26 +30,24 @@ ALL = {"prod-retainwise-jobs", "prod-retainwise-alarms"}
 @pytest.fixture(scope="module", autouse=True)
 def _prod(project):
     project.emulator.bootstrap("prod")
-    project.write_stack("prod")
-    provider = "awskms:///alias/prod-retainwise-state?region=eu-west-1"
-    init = project.pulumi("prod", "stack", "init", "prod", "--secrets-provider", provider)
-    init.check_returncode()
+    project.new_stack("prod")
 
 
 @pytest.fixture
-def deploy(project, run, ready):
+def bring(project, deploy):
+    """Deploy this program."""
+
     def go(program, code=0):
         project.use_program(program)
-        options = ("--yes", "--wait", "5", "--url", ready.url)
-        return run("deploy", "prod", *options, code=code).output
+        return deploy("prod", code=code)
 
     return go
 
 
 @pytest.fixture
-def stack(project, deploy):
+def stack(project, bring):
     """The queue, which is protected, and the topic, which is not."""
-    deploy(PROGRAM)
+    bring(PROGRAM)
     assert there(project) == ALL
     return project
 
@@ -107,21 +105,21 @@ def test_an_emptied_program_deletes_nothing(stack):
     assert there(stack) == ALL
 
 
-def test_nor_does_a_deploy_of_it(stack, deploy):
-    assert f'hook "{HOOK}" was not registered' in deploy("", code=1)
-    assert "cannot be deleted" in deploy(BEGIN, code=1)
+def test_nor_does_a_deploy_of_it(stack, bring):
+    assert f'hook "{HOOK}" was not registered' in bring("", code=1)
+    assert "cannot be deleted" in bring(BEGIN, code=1)
     assert there(stack) == ALL
 
 
-def test_a_deploy_replaces_and_deletes_what_its_preview_showed(stack, deploy):
-    said = deploy(BEGIN + QUEUE + TOPIC.format("prod-retainwise-pages"))
+def test_a_deploy_replaces_and_deletes_what_its_preview_showed(stack, bring):
+    said = bring(BEGIN + QUEUE + TOPIC.format("prod-retainwise-pages"))
     assert "1 to replace" in said
     assert there(stack) == fenced(stack) == {"prod-retainwise-jobs", "prod-retainwise-pages"}
-    assert "1 to delete" in deploy(BEGIN + QUEUE)
+    assert "1 to delete" in bring(BEGIN + QUEUE)
     assert there(stack) == fenced(stack) == {"prod-retainwise-jobs"}
 
 
-def test_what_was_imported_is_fenced_by_the_next_deploy_that_changes_anything(stack, deploy):
+def test_what_was_imported_is_fenced_by_the_next_deploy_that_changes_anything(stack, bring):
     [topic] = [one for one in in_state(stack) if one["type"] == "aws:sns/topic:Topic"]
     stack.pulumi("prod", "state", "delete", topic["urn"], "--yes").check_returncode()
     options = ("--protect=false", "--generate-code=false", "--yes", "--skip-preview")
@@ -132,14 +130,14 @@ def test_what_was_imported_is_fenced_by_the_next_deploy_that_changes_anything(st
     target = ("--target", topic["urn"], "--skip-preview", "--yes")
     assert stack.pulumi("prod", "destroy", *target).returncode == 1
     more = TOPIC.replace('"alarms"', '"more"').format("prod-retainwise-more")
-    deploy(PROGRAM + more)
+    bring(PROGRAM + more)
     assert there(stack) == fenced(stack) == {*ALL, "prod-retainwise-more"}
 
 
-def test_a_stack_that_is_protected_no_longer_can_be_destroyed(stack, deploy):
+def test_a_stack_that_is_protected_no_longer_can_be_destroyed(stack, bring):
     stack.change("prod", "data", protect=False)
     # What the same deploy replaces was fenced still when it was made.
-    deploy(BEGIN + QUEUE + TOPIC.format("prod-retainwise-last"))
+    bring(BEGIN + QUEUE + TOPIC.format("prod-retainwise-last"))
     assert there(stack) == {"prod-retainwise-jobs", "prod-retainwise-last"}
     assert fenced(stack) == set()
     done = stack.pulumi("prod", "destroy", "--yes")

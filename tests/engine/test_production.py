@@ -18,15 +18,6 @@ def _prod(project):
     project.new_stack("prod")
 
 
-@pytest.fixture
-def deploy(run, ready):
-    def go(*options, command="deploy", wait="5", code=0):
-        options = ("--yes", "--wait", wait, "--url", ready.url, *options)
-        return run(command, "prod", *options, code=code).output
-
-    return go
-
-
 def running(project, service="web"):
     ecs = project.emulator.client("ecs")
     [found] = ecs.describe_services(cluster=PROD, services=[f"{PROD}-{service}"])["services"]
@@ -41,7 +32,7 @@ def test_a_plain_pulumi_up_is_refused_and_says_what_to_run(project):
 
 
 def test_the_whole_of_it_is_made(deploy, project):
-    said = deploy()
+    said = deploy("prod")
     assert re.search(r"^179 to create$", said, re.M)
     assert running(project) == "1"
 
@@ -50,7 +41,7 @@ def test_who_finds_the_lease_taken_is_told_who_has_it(deploy, project):
     dynamodb = project.emulator.client("dynamodb")
     lease = DeployLease(dynamodb, table_name(PROD), "prod")
     with lease.held("alice@laptop", "deploy 1a2b3c4", on_lost=print):
-        said = deploy(code=3)
+        said = deploy("prod", code=3)
         assert "alice@laptop holds the deploy lease" in said
         assert "to deploy 1a2b3c4" in said
         up = project.pulumi("prod", "up", "--yes", "--skip-preview")

@@ -90,15 +90,6 @@ def _dev(project):
     project.use_program(PROGRAM)
 
 
-@pytest.fixture
-def deploy(run, ready):
-    def go(command="deploy", *more, wait="5", code=0):
-        options = ("--yes", "--wait", wait, "--url", ready.url, *more)
-        return run(command, "dev", *options, code=code).output
-
-    return go
-
-
 def service(project):
     ecs = project.emulator.client("ecs")
     [found] = ecs.describe_services(cluster=DEV, services=[f"{DEV}-web"])["services"]
@@ -120,9 +111,9 @@ def records(run):
 
 
 def test_a_release_is_recorded_and_the_one_before_can_be_brought_back(deploy, project, run):
-    deploy()
+    deploy("dev")
     release(project, OTHER)
-    said = deploy()
+    said = deploy("dev")
     assert "sha256:0000" in said
     assert "sha256:1111" in said
     assert image(project) == OTHER
@@ -130,7 +121,7 @@ def test_a_release_is_recorded_and_the_one_before_can_be_brought_back(deploy, pr
     queue = sqs.get_queue_url(QueueName=f"{DEV}-jobs")["QueueUrl"]
     sqs.send_message(QueueUrl=queue, MessageBody="kept")
 
-    said = deploy("rollback")
+    said = deploy("dev", command="rollback")
 
     assert "going back to release" in said
     assert image(project) == FIRST
@@ -140,7 +131,7 @@ def test_a_release_is_recorded_and_the_one_before_can_be_brought_back(deploy, pr
     assert back["puts_back"] == first["id"]
     assert other["images"]["web"] == OTHER
     assert other["configuration"]["retainwise:services"]["web"]["image_digest"] == OTHER
-    assert "no good release" in deploy("rollback", code=2)
+    assert "no good release" in deploy("dev", code=2, command="rollback")
     assert sqs.receive_message(QueueUrl=queue)["Messages"][0]["Body"] == "kept"
 
 
@@ -148,7 +139,7 @@ def test_a_release_that_is_not_ready_is_put_back(deploy, project, ready, run):
     before = image(project)
     release(project, BROKEN)
     ready.answers = lambda: 503 if image(project) == BROKEN else 200
-    said = deploy(wait="1", code=1)
+    said = deploy("dev", wait="1", code=1)
     assert "answers 503" in said
     assert "was put back and runs" in said
     assert image(project) == before
@@ -170,7 +161,7 @@ def test_a_release_that_ecs_took_back_is_noticed_though_the_engine_says_success(
     release(project, BROKEN)
     project.provider.after = circuit_breaker
     try:
-        said = deploy(code=1)
+        said = deploy("dev", code=1)
     finally:
         project.provider.after = lambda _what, _name: None
     assert "ECS took it back" in said
@@ -185,26 +176,30 @@ def test_after_a_deploy_that_could_not_be_put_back_rollback_brings_the_last_good
     good = image(project)
     release(project, BROKEN)
     ready.answers = lambda: 503
-    said = deploy(wait="1", code=1)
+    said = deploy("dev", wait="1", code=1)
     assert "could not be put back either" in said
     assert records(run)[0]["result"] == "failed"
     ready.answers = lambda: 200
-    assert "nothing to change" in deploy("rollback")  # it was put back, and answers now
+    assert "nothing to change" in deploy(
+        "dev", command="rollback"
+    )  # it was put back, and answers now
     assert image(project) == good
 
 
 def test_a_rollback_goes_to_the_release_that_is_named(deploy, project, run):
     first = records(run)[-1]["id"]
     release(project, OTHER)
-    deploy()
-    deploy("rollback", "--to", first)
+    deploy("dev")
+    deploy("dev", "--to", first, command="rollback")
     assert image(project) == FIRST
-    assert "no good release" in deploy("rollback", "--to", "01M0000000000000000000000", code=2)
+    assert "no good release" in deploy(
+        "dev", "--to", "01M0000000000000000000000", code=2, command="rollback"
+    )
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_changed(deploy, run):
     before = records(run)
-    said = deploy("deploy", "--url", "retainwise.example.com", code=2)
+    said = deploy("dev", "--url", "retainwise.example.com", code=2)
     assert "is no address such as https://" in said
     assert records(run) == before
 
@@ -223,7 +218,7 @@ def test_an_error_of_aws_while_verifying_has_the_release_put_back(
 
     verify_running = deploying.verify_running
     monkeypatch.setattr(deploying, "verify_running", verify)
-    assert "was put back and runs" in deploy(code=1)
+    assert "was put back and runs" in deploy("dev", code=1)
     assert image(project) == good
     assert "Throttling" in records(run)[0]["reason"]
 
@@ -234,9 +229,9 @@ def test_a_deploy_that_was_cut_off_while_it_verified_is_good_once_the_next_has_s
     release(project, OTHER if image(project) == FIRST else FIRST)
     with monkeypatch.context() as patch:
         patch.setattr(deploying, "verify_running", interrupted)
-        deploy(code=1)
+        deploy("dev", code=1)
     assert records(run)[0]["result"] == "running"
-    said = deploy()
+    said = deploy("dev")
     assert "nothing to change" in said
     assert records(run)[0]["result"] == "good"
 
@@ -247,9 +242,9 @@ def interrupted(*_):
 
 def test_a_rollback_that_fails_puts_nothing_back(deploy, project, ready, run):
     release(project, OTHER)
-    deploy()
+    deploy("dev")
     ready.answers = lambda: 503
-    said = deploy("rollback", wait="1", code=1)
+    said = deploy("dev", wait="1", code=1, command="rollback")
     assert "Nothing was put back" in said
     assert image(project) == FIRST
     [newest, *_] = records(run)

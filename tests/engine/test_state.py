@@ -11,10 +11,8 @@ import pytest
 
 from infra.lease_item import table_name
 from localcloud.cloud import ACCOUNT_ID
-from localcloud.program import SERVICE, Program, stack_config
-from operations.adopt import TerraformState, import_, search
 from operations.lease import DeployLease
-from operations.state import checkpoint_key, secrets_provider
+from operations.state import checkpoint_key
 
 DEV = "dev-retainwise"
 BUCKET = f"{DEV}-state-{ACCOUNT_ID}"
@@ -41,9 +39,7 @@ SECRET = "correct-horse-battery-staple"
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
     project.emulator.bootstrap("dev")
-    project.write_stack("dev")
-    provider = secrets_provider(project.account("dev"))
-    project.pulumi("dev", "stack", "init", "dev", "--secrets-provider", provider).check_returncode()
+    project.new_stack("dev")
     set_secret = project.pulumi("dev", "config", "set", "--secret", "token", SECRET)
     set_secret.check_returncode()
     project.use_program(PROGRAM.replace("SIZE", "small"))
@@ -228,25 +224,3 @@ def test_a_secret_is_never_in_the_clear(project, s3, run, tmp_path, monkeypatch)
     assert latest["secrets_providers"]["type"] == "cloud"
     state = latest["secrets_providers"]["state"]
     assert state["url"] == f"awskms:///alias/{DEV}-state?region=eu-west-1"
-
-
-@pytest.mark.usefixtures("deployed")
-def test_when_every_version_is_lost_what_exists_is_found_and_imported(project, s3, run):
-    """The last one here: an import takes values as AWS tells them, and knows of no secret."""
-    old = s3.list_object_versions(Bucket=BUCKET, Prefix=".pulumi/")
-    for one in [*old["Versions"], *old.get("DeleteMarkers", [])]:
-        s3.delete_object(Bucket=BUCKET, Key=one["Key"], VersionId=one["VersionId"])
-    assert "there is no state of dev" in run("deploy", "dev", "--yes", code=1).output
-    account = project.account("dev")
-    init = ["stack", "init", "dev", "--secrets-provider", secrets_provider(account)]
-    project.pulumi("dev", *init).check_returncode()
-
-    program = Program(SERVICE.project, project.folder, project.folder / "platform")
-    config = stack_config("dev", program) | {"retainwise:token": SECRET}
-    found = search(account, config, TerraformState(), program)
-    assert sorted(name for _, name in found.ids) == ["files", "jobs", "reader"]
-    assert len(import_(project.engine("dev"), found.ids)) == 3
-    said = run("deploy", "dev", "--yes").output
-    assert "to create" not in said
-    assert "to replace" not in said
-    assert is_as_aws(run)

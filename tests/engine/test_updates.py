@@ -1,17 +1,26 @@
-"""A stack from nothing to its end: each step with its exit code and what a person is told."""
+"""What a deploy may do to a stack, and what it must not: programs of a few lines."""
 
 from __future__ import annotations
 
 import functools
+import getpass
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from engine.interrupted import interrupted
 from localcloud.program import CHECKOUT
 from operations import deploy as deploying
+from operations import toolchain
 from operations.lease import DeployLease
 
 DEV = "dev-retainwise"
@@ -20,60 +29,7 @@ DEV = "dev-retainwise"
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
     project.emulator.bootstrap("dev")
-    project.write_stack("dev")
-
-
-@pytest.fixture
-def deploy(run, ready):
-    def go(*options, code=0):
-        return run("deploy", "dev", "--yes", "--wait", "5", "--url", ready.url, *options, code=code)
-
-    return go
-
-
-def attributes(project):
-    sqs = project.emulator.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"{DEV}-predictions-queue")["QueueUrl"]
-    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-
-
-def test_without_a_state_nothing_is_created(deploy, project):
-    said = deploy(code=1).output
-    assert "there is no state of dev" in said
-    assert "retainwise bootstrap dev" in said
-    assert project.emulator.client("sqs").list_queues().get("QueueUrls", []) == []
-
-
-def test_up_from_nothing(deploy, project, run):
-    provider = f"awskms:///alias/{DEV}-state?region=eu-west-1"
-    init = project.pulumi("dev", "stack", "init", "dev", "--secrets-provider", provider)
-    init.check_returncode()
-    said = deploy().output
-    assert "139 to create" in said
-    assert f"{DEV}-web runs {DEV}-web:1" in said
-    assert attributes(project)["VisibilityTimeout"] == "30"
-    assert "good" in run("releases", "dev").output
-
-
-def test_up_again_changes_nothing(deploy, run):
-    before = run("releases", "dev").output
-    said = deploy().output
-    assert "nothing to change" in said
-    assert "is well" in said
-    assert run("releases", "dev").output == before
-
-
-def test_a_change_is_shown_and_made(deploy, project):
-    project.change("dev", "predictions", lease_s=45)
-    said = deploy().output
-    assert "visibilityTimeoutSeconds: 30 → 45" in said
-    assert attributes(project)["VisibilityTimeout"] == "45"
-
-
-def test_dev_can_be_destroyed(project):
-    done = project.pulumi("dev", "destroy", "--yes")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert project.emulator.client("sqs").list_queues().get("QueueUrls", []) == []
+    project.new_stack("dev")
 
 
 QUEUE = """
@@ -92,19 +48,19 @@ def queues(project):
 
 def test_what_holds_data_is_replaced_or_deleted_only_by_name(deploy, project):
     project.use_program(QUEUE.format(name="jobs"))
-    deploy()
+    deploy("dev")
     project.use_program(QUEUE.format(name="tasks"))
-    said = deploy(code=2).output
+    said = deploy("dev", code=2)
     assert "!replace Queue jobs" in said
     assert "name: dev-retainwise-jobs → dev-retainwise-tasks" in said
     assert "--allow-replace jobs" in said
     assert queues(project) == ["dev-retainwise-jobs"]
-    deploy("--allow-replace", "jobs")
+    deploy("dev", "--allow-replace", "jobs")
     assert queues(project) == ["dev-retainwise-tasks"]
     project.use_program("")
-    assert "!delete  Queue jobs" in deploy(code=2).output
+    assert "!delete  Queue jobs" in deploy("dev", code=2)
     assert queues(project) == ["dev-retainwise-tasks"]
-    deploy("--allow-replace", "jobs")
+    deploy("dev", "--allow-replace", "jobs")
     assert queues(project) == []
 
 
@@ -120,7 +76,7 @@ if not pulumi.runtime.is_dry_run():
     aws.sqs.Queue("unseen", name="dev-retainwise-unseen")
 """
     )
-    said = deploy(code=1).output
+    said = deploy("dev", code=1)
     assert "unseen" in said
     assert "not allowed by the plan" in said
     assert "dev-retainwise-unseen" not in queues(project)
@@ -129,11 +85,11 @@ if not pulumi.runtime.is_dry_run():
 def test_the_cli_starts_the_stand_ins_itself_and_they_end_with_it(project, deploy):
     project.use_program(QUEUE.format(name="spawned"))
     with project.spawned():
-        deploy("--allow-replace", "seen")  # left by a test before
+        deploy("dev", "--allow-replace", "seen")  # left by a test before
         assert "dev-retainwise-spawned" in queues(project)
         assert plugins_of(project) == []
         project.use_program("")
-        deploy("--allow-replace", "jobs")
+        deploy("dev", "--allow-replace", "jobs")
     assert "dev-retainwise-spawned" not in queues(project)
 
 
@@ -144,6 +100,44 @@ def plugins_of(project):
         for process in psutil.process_iter(["cmdline"])
         if any("pulumi-resource-aws" in part for part in process.info["cmdline"] or ())
     ]
+
+
+def test_a_deploy_that_is_cancelled_ends_in_order_and_the_next_one_goes_on(project, deploy, run):
+    project.use_program(QUEUE.format(name="cancelled"))
+    command = ["deploy", "dev", "--yes"]
+    assert interrupted(project, command, "before", "jobs", "SIGTERM") == 1
+    assert "the deploy lease is free" in run("lease", "dev").output
+    assert project.engine("dev").pending_creates() == set()
+    deploy("dev")
+    assert "dev-retainwise-cancelled" in queues(project)
+    project.use_program("")
+    deploy("dev", "--allow-replace", "jobs")
+
+
+def test_a_lock_that_a_killed_deploy_left_is_told_before_anything_is_changed(project, deploy, run):
+    project.use_program(QUEUE.format(name="killed"))
+    command = ["deploy", "dev", "--yes"]
+    assert interrupted(project, command, "before", "jobs", "kill") == -signal.SIGKILL
+    dynamodb = project.emulator.client("dynamodb")
+    dynamodb.delete_item(TableName=f"{DEV}-deploy-lease", Key={"stack": {"S": "dev"}})
+    before = run("releases", "dev").output
+    said = deploy("dev", code=1)
+    assert f"the state of dev is locked by {getpass.getuser()}@{socket.gethostname()}" in said
+    assert "Nothing was changed now" in said
+    assert run("releases", "dev").output == before
+    [advice] = re.findall("`(PULUMI_BACKEND_URL=.*)` takes the lock away", said)
+    pulumi = Path(toolchain.pulumi()).parent
+    subprocess.run(
+        advice,
+        shell=True,
+        check=True,
+        env=os.environ | {"PATH": f"{pulumi}:/bin"},
+        cwd=project.folder,
+    )
+    deploy("dev")
+    assert queues(project) == ["dev-retainwise-killed"]
+    project.use_program("")
+    deploy("dev", "--allow-replace", "jobs")
 
 
 def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
@@ -162,12 +156,12 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
             time.sleep(4)
 
     monkeypatch.setattr(project.provider, "before", lose_it)
-    said = deploy(code=1).output
+    said = deploy("dev", code=1)
     assert "the deploy lease" in said
     assert "putting back" not in said
     [newest, *_] = json.loads(run("releases", "dev", "--json").output)["releases"]
     assert (newest["result"], newest["reason"]) == ("failed", "the deploy lease was lost")
-    assert "bob@laptop holds" in deploy(code=3).output
+    assert "bob@laptop holds" in deploy("dev", code=3)
 
 
 def test_the_projects_own_file_never_names_the_stand_ins():

@@ -154,7 +154,8 @@ def start(records, **changes):
 
 def test_a_stack_without_releases_says_so(records):
     assert told("releases", "local") == "local: nothing has been released yet\n"
-    assert json.loads(told("releases", "local", "--json")) == {"stack": "local", "releases": []}
+    empty = {"stack": "local", "releases": [], "damaged": []}
+    assert json.loads(told("releases", "local", "--json")) == empty
 
 
 def test_releases_are_a_table_newest_first(records):
@@ -174,6 +175,16 @@ def test_releases_are_a_table_newest_first(records):
     assert oldest.split()[0] == good.id
     assert f"{good.started:%Y-%m-%d %H:%M:%S}  alice@host  deploy" in oldest
     assert f"web {'1' * 12}, worker {'2' * 12}  good" in oldest
+
+
+def test_a_damaged_release_hides_no_other(records, bootstrapped):
+    good = records.finish(start(records), "good")
+    key = "releases/retainwise/local/01ZZZZZZZZZZZZZZZZZZZZZZZZ.json"
+    bootstrapped.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{")
+    outcome = run("releases", "local")
+    assert outcome.exit_code == 1
+    assert good.id in outcome.stdout
+    assert f"s3://{BUCKET}/{key} is no release record" in outcome.stderr
 
 
 def test_as_many_releases_as_asked_for_are_listed(records):

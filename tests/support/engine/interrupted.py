@@ -1,6 +1,7 @@
 """A command in a process of its own that is ended in the middle of what the engine does.
 
-With Ctrl-C as a terminal sends it, or with no time for a last word, as when the power fails. The
+With Ctrl-C as a terminal sends it, with SIGTERM as CI cancels a job, or with no time for a last
+word, as when the power fails. The
 servers are in that process too, so that they end with it and the test's own know nothing of it.
 """
 
@@ -22,7 +23,7 @@ from localcloud.kinds.base import Clients
 from retainwise.cli import main
 
 When = Literal["before", "after"]
-How = Literal["Ctrl-C", "kill"]
+How = Literal["Ctrl-C", "SIGTERM", "kill"]
 
 
 def interrupted(
@@ -63,6 +64,9 @@ def _run(when: When, resource: str, how: How, command: Sequence[str]) -> None:
 def _end(how: How) -> None:
     if how == "Ctrl-C":
         os.killpg(0, signal.SIGINT)
+        return
+    if how == "SIGTERM":
+        os.kill(os.getpid(), signal.SIGTERM)
         return
     for process in psutil.Process().children(recursive=True):
         process.kill()

@@ -98,9 +98,9 @@ class Workspace:
         finally:
             file.write_text(before, "utf-8")
 
-    def use_program(self, source: str) -> None:
-        """Put a program of a few lines in the service's place."""
-        program = self.folder / "platform"
+    def use_program(self, source: str, instead_of: str = "platform") -> None:
+        """Put a program of a few lines in the service's place, or in the bootstrap's."""
+        program = self.folder / instead_of
         if program.is_symlink():
             program.unlink()
             program.mkdir()

@@ -1,4 +1,4 @@
-"""What was changed behind the program's back is found, named and mended by the next deploy."""
+"""All of dev with the real CLI, from nothing to its end; and what was changed behind its back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,48 @@ UPLOADS = f"{DEV}-uploads-{local_cloud.ACCOUNT_ID}"
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
     project.emulator.bootstrap("dev")
-    project.new_stack("dev")
+    project.write_stack("dev")
 
 
 def queue_url(aws):
     return aws.sqs.get_queue_url(QueueName=f"{DEV}-predictions-queue")["QueueUrl"]
+
+
+def visibility(aws):
+    url = queue_url(aws)
+    answer = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    return answer["Attributes"]["VisibilityTimeout"]
+
+
+def test_without_a_state_nothing_is_created(deploy, project):
+    said = deploy("dev", code=1)
+    assert "there is no state of dev" in said
+    assert "retainwise bootstrap dev" in said
+    assert project.emulator.client("sqs").list_queues().get("QueueUrls", []) == []
+
+
+def test_up_from_nothing(deploy, project, run):
+    project.new_stack("dev")
+    said = deploy("dev")
+    assert "139 to create" in said
+    assert f"{DEV}-web runs {DEV}-web:1" in said
+    assert visibility(project.emulator.clients) == "30"
+    assert "good" in run("releases", "dev").output
+
+
+def test_up_again_changes_nothing(deploy, run):
+    before = run("releases", "dev").output
+    said = deploy("dev")
+    assert "nothing to change" in said
+    assert "is well" in said
+    assert run("releases", "dev").output == before
+
+
+def test_a_change_is_shown_and_made(deploy, project):
+    project.change("dev", "predictions", lease_s=45)
+    said = deploy("dev")
+    assert "visibilityTimeoutSeconds: 30 → 45" in said
+    assert visibility(project.emulator.clients) == "45"
 
 
 def a_queue_attribute(aws):
@@ -112,9 +149,7 @@ INJECTED = {
 }
 
 
-def test_what_differs_is_found_ten_of_ten_named_and_mended(project, run, ready):
-    deploy = ("deploy", "dev", "--yes", "--wait", "5", "--url", ready.url)
-    run(*deploy)
+def test_what_differs_is_found_ten_of_ten_named_and_mended(project, run, deploy):
     aws = project.emulator.clients
     for inject in INJECTED:
         inject(aws)
@@ -128,7 +163,7 @@ def test_what_differs_is_found_ten_of_ten_named_and_mended(project, run, ready):
             assert any(one.startswith(resource) for one in gone), inject
         else:
             assert any(r == resource and p.startswith(path) for r, p in told), (inject, told)
-    run(*deploy)
+    deploy("dev")
     said = run("drift", "dev").output
     assert "no drift" in said
     assert "coverage 100%" in said
@@ -153,8 +188,8 @@ def test_what_is_in_no_state_is_named_and_values_are_told(project, run):
     assert f"LogGroup {DEV}-web-old is in no state" in said
     assert "stranger" not in said
     assert "coverage 9" in said
-    assert "visibilityTimeoutSeconds: declared 30, actual 7" in said
-    attributes = {"VisibilityTimeout": "30"}
+    assert "visibilityTimeoutSeconds: declared 45, actual 7" in said
+    attributes = {"VisibilityTimeout": "45"}
     aws.sqs.set_queue_attributes(QueueUrl=queue_url(aws), Attributes=attributes)
     aws.sqs.delete_queue(QueueUrl=aws.sqs.get_queue_url(QueueName=f"{DEV}-left-over")["QueueUrl"])
     aws.ec2.delete_security_group(GroupId=group)
@@ -179,3 +214,9 @@ def state_versions(project):
     bucket = f"{DEV}-state-{local_cloud.ACCOUNT_ID}"
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
     return {one["VersionId"] for page in pages for one in page.get("Versions", ())}
+
+
+def test_dev_can_be_destroyed(project):
+    done = project.pulumi("dev", "destroy", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.emulator.client("sqs").list_queues().get("QueueUrls", []) == []
