@@ -92,6 +92,7 @@ _ROWS_AT_A_TIME = 20_000
 _ATTEMPT = 1
 _UNSCORED = "no-score"
 _AN_ID = re.compile(r"#?([0-9A-Za-z][0-9A-Za-z_.-]{0,99})")
+_OF_THIS_VERSION = re.compile(r"(uploads|results)/[^/]+/[0-7][0-9A-Z]{25}/")
 _AN_ACCOUNT = TypeAdapter[str](AccountId)
 
 
@@ -238,6 +239,12 @@ def _row(line: int, cells: Mapping[str, str]) -> Row:
     created_at = _moment(cells["created_at"])
     if created_at is None:
         faults.append(f"line {line}, created_at: {in_quotes(cells['created_at'])} is no date")
+    faults += [
+        f"line {line}, {column}: {in_quotes(cells[column])} is a file of this version's, and so "
+        "another prediction's"
+        for column in ("upload_key", "output_key")
+        if _OF_THIS_VERSION.match(cells[column])
+    ]
     if an_id is None or created_at is None or faults:
         raise _Faults(faults)
     return Row(

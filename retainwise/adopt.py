@@ -15,7 +15,6 @@ from operations.commands import (
     confirmed,
     engine_of,
     folder_option,
-    service_of,
     stack_argument,
     yes_option,
 )
@@ -23,7 +22,7 @@ from operations.commands import (
 if TYPE_CHECKING:
     from operations.account import StackAccount
     from operations.adopt import Search
-    from operations.engine import Ending
+    from operations.engine import Ending, Engine
     from predictions.first_version import TakenOver
 
 
@@ -55,10 +54,10 @@ def adopt(
     yes: bool,
     folder: Path | None,
 ) -> None:
-    """Bring what exists already under management; nothing is made, changed or deleted."""
-    from localcloud.program import CHECKOUT
+    """Take what exists already into the state; nothing in AWS is made, changed or deleted."""
+    from localcloud.program import CHECKOUT, service_in
     from operations.account import StackAccount, explained
-    from operations.adopt import TerraformState, declared_config, search
+    from operations.adopt import TerraformState, search
     from operations.deploy import under_lease
     from operations.engine import Ending
 
@@ -69,17 +68,15 @@ def adopt(
         rows = _rows(records)
         ending = Ending()
         with under_lease(account, "adopt what exists", ending):
-            program = service_of(folder)
-            config = declared_config(account, program.stacks)
-            found = search(account, config, known, program)
-            _bring(account, found, yes, folder, ending)
+            engine = engine_of(account, folder)
+            engine.state()  # raises without one, before anybody is asked
+            found = search(account, known, service_in(folder or CHECKOUT))
+            _bring(account, engine, found, yes, ending)
             if rows is not None:
                 _say_taken_over(_take_over(account, found, rows, accounts))
 
 
-def _bring(
-    account: StackAccount, found: Search, yes: bool, folder: Path | None, ending: Ending
-) -> None:
+def _bring(account: StackAccount, engine: Engine, found: Search, yes: bool, ending: Ending) -> None:
     """Import what was found, and show what the next deploy would change of it."""
     from operations.adopt import differences, import_, put_in_by_hand
     from operations.changes import summary
@@ -91,7 +88,7 @@ def _bring(
         click.echo(f"  not there: {type_.rpartition(':')[2]} {name}; the next deploy makes it")
     if not confirmed(f"Take them into the state of {account.stack}?", yes):
         raise NotConfirmed("nothing was changed")
-    engine, progress = engine_of(account, folder), Progress()
+    progress = Progress()
     imported = import_(engine, found.ids, progress, ending)
     click.echo(f"imported {len(imported)}; what the next deploy would change:")
     changes = differences(engine, progress)

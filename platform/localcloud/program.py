@@ -89,6 +89,11 @@ def stack_file(stack_name: str, folder: Path = SERVICE.stacks) -> Path:
     return folder / f"Pulumi.{stack_name}.yaml"
 
 
+def service_in(folder: Path) -> Program:
+    """Return the service's program as a folder has it, with its stacks' files."""
+    return Program(SERVICE.project, folder, folder / "platform")
+
+
 def stack_config(stack_name: str, program: Program = SERVICE) -> dict[str, Any]:
     """Read `Pulumi.<stack>.yaml`: its keys with their values."""
     document = yaml.safe_load(stack_file(stack_name, program.stacks).read_text("utf-8"))

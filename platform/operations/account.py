@@ -21,6 +21,7 @@ import pulumi
 import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from infra import lease_item
 from localcloud.program import CHECKOUT, SERVICE, Program, stack_config
@@ -34,10 +35,13 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
 )
 _ALLOWED = "aws:allowedAccountIds"
+_ENDPOINTS = frozenset(
+    f"AWS_ENDPOINT_URL{service}" for service in ("", "_S3", "_STS", "_DYNAMODB", "_ECS", "_KMS")
+)
 _SDK_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 # What the errors mean that people meet, by AWS's codes.
-_NOT_THERE = "platform/bootstrap makes it: has it been applied to this account and region?"
+_NOT_THERE = "`retainwise bootstrap` makes it: was it run for this account and region?"
 _NOT_ALLOWED = "use credentials of the stack's preview or deploy role, or ask for the right"
 _NOT_VALID = "sign in again, or take other credentials (AWS_PROFILE)"
 _ADVICE = {
@@ -147,7 +151,7 @@ def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
     try:
         config = stack_config(stack, Program(SERVICE.project, folder, SERVICE.main))
         region, allowed = config.get("aws:region"), config.get(_ALLOWED)
-    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
         raise UnusableStack(
             f"{file} cannot be read: it must be YAML with a section config ({_in_one_line(exc)})"
         ) from exc
@@ -172,6 +176,12 @@ def explained(stack: str) -> Iterator[None]:
         raise _ended(str(exc), Exit.FAILED) from exc
     except (BotoCoreError, ClientError) as exc:
         raise _ended(f"{_where(stack)}: {_of_sdk(exc)}", Exit.FAILED) from exc
+    except ResponseParserError as exc:
+        raise _ended(f"{_where(stack)}: what answers is not AWS{_endpoint()}", Exit.FAILED) from exc
+    except ValueError as exc:
+        if not str(exc).startswith("Invalid endpoint"):
+            raise
+        raise _ended(f"{stack}: no address of AWS{_endpoint()}", Exit.WRONG) from exc
 
 
 @contextmanager
@@ -183,6 +193,12 @@ def _as_ctrl_c(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def _endpoint() -> str:
+    """Name what leads the SDK elsewhere than to AWS."""
+    given = (f"{name}={value}" for name, value in os.environ.items() if name in _ENDPOINTS)
+    return "".join(f" ({one})" for one in given)
 
 
 def _ended(said: str, code: Exit) -> click.ClickException:

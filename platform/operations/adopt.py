@@ -8,7 +8,7 @@ is imported with the CLI; what differs is shown, and the next deploy changes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from localcloud.kinds import all_kinds
 from localcloud.kinds.base import Ambiguous, Clients, Found, Kind
 from localcloud.kinds.unsupported import UNSUPPORTED
-from localcloud.program import SERVICE, Declared, Program, run_program, stack_config
+from localcloud.program import SERVICE, Declared, Program, run_program
 from operations.account import StackAccount
 from operations.changes import Change, changes_of
 from operations.engine import Ending, Engine, OnEvent
@@ -80,10 +80,14 @@ class TerraformState:
             found: dict[str, list[Mapping[str, Any]]] = {}
             for one in document["resources"]:
                 if one.get("mode") == "managed":
-                    found.setdefault(one["type"], []).extend(
-                        instance["attributes"] for instance in one["instances"]
-                    )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+                    there = [dict(instance["attributes"]) for instance in one["instances"]]
+                    if not all(isinstance(attributes["id"], str) for attributes in there):
+                        raise TypeError(f"an id of {one['type']} is no text")
+                    found.setdefault(one["type"], []).extend(there)
+        except (
+            *(OSError, ValueError, KeyError, TypeError, AttributeError),
+            RecursionError,
+        ) as exc:
             raise WrongTerraformState(f"{file} is no Terraform state: {exc!r}") from exc
         return cls(found)
 
@@ -104,7 +108,6 @@ class TerraformState:
 
 def search(
     account: StackAccount,
-    config: Mapping[str, Any],
     terraform: TerraformState,
     program: Program = SERVICE,
 ) -> Search:
@@ -114,7 +117,7 @@ def search(
     the SDK's errors.
     """
     finder = _Finder(account, terraform, program)
-    run_program(finder, account.stack, config, program, is_preview=True)
+    run_program(finder, account.stack, None, program, is_preview=True)
     if finder.unclear:
         raise CannotAdopt(
             "\n".join(
@@ -222,11 +225,39 @@ def put_in_by_hand(changes: Iterable[Change]) -> Iterator[str]:
                 yield f"role {role}: {what} {policy} is not declared; the next deploy takes it away"
 
 
+def take_over(
+    account: StackAccount,
+    engine: Engine,
+    program: Program,
+    only: Collection[Named] | None = None,
+    on_event: OnEvent = lambda _event: None,
+) -> list[Named]:
+    """Take what is there of a program, or of these of its resources, into the state; return it.
+
+    Raises what `search` and `import_` raise.
+    """
+    found = search(account, TerraformState(), program).ids
+    ids = {named: one for named, one in found.items() if only is None or named in only}
+    return import_(engine, ids, on_event)
+
+
+def pick_up(
+    account: StackAccount,
+    engine: Engine,
+    program: Program,
+    on_event: OnEvent = lambda _event: None,
+) -> list[Named]:
+    """Look for what was being created when an update was killed: nobody noted whether it was.
+
+    Returns what is there and was taken into the state; what is not there, the next update creates.
+    """
+    pending = engine.pending_creates()
+    if not pending:
+        return []
+    engine.call("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    return take_over(account, engine, program, pending, on_event)
+
+
 def differences(engine: Engine, on_event: OnEvent = lambda _event: None) -> list[Change]:
     """Return what the next deploy would change, after a look at AWS."""
     return changes_of(engine.preview(on_event=on_event))
-
-
-def declared_config(account: StackAccount, folder: Path) -> Mapping[str, Any]:
-    """Read the stack's configuration."""
-    return stack_config(account.stack, Program(SERVICE.project, folder, SERVICE.main))

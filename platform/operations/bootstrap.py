@@ -7,6 +7,7 @@ changes nothing.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -18,9 +19,9 @@ from typing import Any
 import yaml
 from botocore.exceptions import ClientError
 
-from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_config, stack_file
+from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_file
 from operations.account import StackAccount, WrongAccount
-from operations.adopt import TerraformState, import_, search
+from operations.adopt import pick_up, take_over
 from operations.changes import Change, changes_of, check, summary
 from operations.deploy import NotConfirmed
 from operations.engine import Engine, NoStack, OnEvent
@@ -105,9 +106,11 @@ class _Bootstrap:
             self._refuse_if_begun_elsewhere()
         engine = self._on_this_machine()
         if is_lost:
-            self._take_over(engine, None)
+            found = take_over(self._account, engine, self._program, on_event=self._on_event)
         else:
-            self._pick_up(engine)
+            found = pick_up(self._account, engine, self._program, self._on_event)
+        for type_, name in found:
+            self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
         self._update(engine)
         self._move(engine)
         self._clean_up()
@@ -144,30 +147,15 @@ class _Bootstrap:
         """Take away the lock of a process that was killed."""
         there = list(locks.rglob("*.json"))
         for lock in there:
-            # Killed while it wrote that, it left half of it.
-            written = yaml.safe_load(lock.read_text("utf-8"))
-            pid = written.get("pid") if isinstance(written, dict) else None
-            if isinstance(pid, int) and _is_running(pid):
+            pid = _pid_in(lock)
+            if pid is not None and _is_running(pid):
                 raise StillRunning(
                     f"process {pid} of a bootstrap that was interrupted still works on "
-                    f"{self._account.stack}: wait for its end, or end it, and run this again"
+                    f"{self._account.stack}: wait for its end, and run this again. If that process "
+                    f"is another program by now, delete {lock}"
                 )
         if there:
             engine.call("cancel", "--yes")
-
-    def _pick_up(self, engine: Engine) -> None:
-        """Look for what was being created when a run was killed: nobody noted whether it was."""
-        if pending := engine.pending_creates():
-            engine.call("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
-            self._take_over(engine, pending)
-
-    def _take_over(self, engine: Engine, only: set[tuple[str, str]] | None) -> None:
-        """Take what is there into the state, by type and name, or all of it."""
-        config = stack_config(self._account.stack, self._program)
-        found = search(self._account, config, TerraformState(), self._program).ids
-        ids = {named: one for named, one in found.items() if only is None or named in only}
-        for type_, name in import_(engine, ids, self._on_event):
-            self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
 
     def _update(self, engine: Engine) -> bool:
         with TemporaryDirectory() as folder:
@@ -273,10 +261,19 @@ def _passphrase(here: Path) -> str:
     return file.read_text()
 
 
+def _pid_in(lock: Path) -> int | None:
+    """Return the process that took a lock; none where it was killed while it wrote that."""
+    try:
+        written = json.loads(lock.read_bytes())
+        return int(written["pid"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)  # asks, and sends nothing
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # somebody else's
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,11 +84,20 @@ def changes_of(steps: Iterable[Step]) -> list[Change]:
 
 
 def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
-    """Raise NotAllowed unless each loss of data is allowed by the resource's name."""
-    refused = [one for one in changes if one.loses_data and one.step.name not in allowed]
+    """Raise NotAllowed unless each loss of data is allowed.
+
+    allowed: names of resources; `Kind:name` where several of these have the name.
+    """
+    losses = [one for one in changes if one.loses_data]
+    names = Counter(one.step.name for one in losses)
+
+    def called(step: Step) -> str:
+        return step.name if names[step.name] == 1 else f"{step.kind}:{step.name}"
+
+    refused = [one for one in losses if called(one.step) not in allowed]
     if refused:
         lines = [f"  {one.what} {one.resource}" for one in refused]
-        options = " ".join(f"--allow-replace {one.step.name}" for one in refused)
+        options = " ".join(f"--allow-replace {called(one.step)}" for one in refused)
         raise NotAllowed(
             "\n".join(
                 [

@@ -41,8 +41,13 @@ def _address(_context: click.Context, _option: click.Parameter, url: str | None)
     """Take an address of the web only, before anything is changed."""
     if url is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise click.BadParameter(f"{url} is no address such as https://retainwise.example.com")
     return url.rstrip("/")
 
@@ -55,7 +60,7 @@ _url_option = click.option(
 _wait_option = click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=1),
+    type=click.IntRange(min=1),
     default=900,
     show_default=True,
     help="How long new tasks may take to run and to answer, seconds.",
@@ -388,13 +393,6 @@ def bootstrap_of(folder: Path | None) -> Program:
         return BOOTSTRAP
     programs = folder / "bootstrap"
     return Program(BOOTSTRAP.project, programs, programs / "program")
-
-
-def service_of(folder: Path | None) -> Program:
-    """Return the service's program, with its stacks' files in `folder`."""
-    from localcloud.program import SERVICE, Program
-
-    return SERVICE if folder is None else Program(SERVICE.project, folder, folder / "platform")
 
 
 def engine_of(account: StackAccount, folder: Path | None) -> Engine:

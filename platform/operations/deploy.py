@@ -23,8 +23,9 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy_lease import TOKEN_VARIABLE
-from localcloud.program import stack_file
+from localcloud.program import service_in, stack_file
 from operations.account import StackAccount
+from operations.adopt import pick_up
 from operations.changes import Change, changes_of, check, summary
 from operations.engine import Ending, Engine, OnEvent
 from operations.errors import OperationError, WrongInput
@@ -94,7 +95,7 @@ class Deployment:
 
         def earlier() -> _New:
             release = self._earlier(to)
-            self.say(f"going back to release {release.id} of {release.ended:%Y-%m-%d %H:%M} UTC")
+            self.say(f"going back to release {release.id} of {release.started:%Y-%m-%d %H:%M} UTC")
             return _New("rollback", release.revision, release.dirty, release)
 
         return self._under_lease("roll back", earlier, ())
@@ -115,19 +116,15 @@ class Deployment:
 
     def _earlier(self, to: str | None) -> Release:
         if to is not None:
-            found = self.releases.get(to)
-            if found is None or found.result != "good":
-                raise NoSuchRelease(
-                    f"{to} is no good release of {self.account.stack}; "
-                    f"`retainwise releases {self.account.stack}` lists them"
-                )
-            return found
+            return self._good(to)
         releases = self.releases.newest_first()
         for newest in releases:
             if newest.result == "put back":
                 continue  # it left what ran before
             good = (one for one in releases if one.result == "good")
-            if newest.result != "good":  # it may run in part: what ran before it is wanted
+            if newest.result != "good":  # it may run in part
+                if newest.puts_back is not None:  # a rollback: to where it was going
+                    return self._good(newest.puts_back)
                 if (before := next(good, None)) is not None:
                     return before
                 break
@@ -140,8 +137,18 @@ class Deployment:
                 if is_older and _services_of(one.configuration) != _services_of(runs.configuration):
                     return one
         raise NoSuchRelease(
-            f"{self.account.stack} has no good release with other services before this one"
+            f"{self.account.stack} has no good release with other images or settings before this "
+            f"one; `retainwise releases {self.account.stack}` lists all there are"
         )
+
+    def _good(self, release_id: str) -> Release:
+        found = self.releases.get(release_id)
+        if found is None or found.result != "good":
+            raise NoSuchRelease(
+                f"{release_id!r} is no good release of {self.account.stack}; "
+                f"`retainwise releases {self.account.stack}` lists them"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,9 @@ class _Run:
     def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
         of = self.of
         refuse_if_locked(of.account)
+        program = service_in(of.engine.folder)
+        for type_, name in pick_up(of.account, of.engine, program, of.on_event):
+            of.say(f"{type_.rpartition(':')[2]} {name}, which a killed deploy made, is taken over")
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
@@ -175,7 +185,7 @@ class _Run:
         check(changes, allow_replace)
         if not changes:
             self._verify()
-            self._finish_what_was_cut_off(config)
+            self._finish_what_was_cut_off(new, config)
             return None
         if not of.may_go_on(changes):
             raise NotConfirmed("nothing was changed")
@@ -192,7 +202,7 @@ class _Run:
         try:
             self._apply(plan, config)
             self._verify()
-        except (OperationError, BotoCoreError, ClientError) as exc:
+        except Exception as exc:
             if self.ending.was_asked_for:  # the stack is somebody else's now
                 of.releases.finish(release, "failed", "the deploy lease was lost")
                 raise
@@ -217,12 +227,24 @@ class _Run:
         if self.ending.was_asked_for:
             raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")
 
-    def _finish_what_was_cut_off(self, config: Path) -> None:
-        """Note that the newest release runs after all, where nobody was left to see it come up."""
-        newest = next(self.of.releases.newest_first(), None)
+    def _finish_what_was_cut_off(self, new: _New, config: Path) -> None:
+        """Note that the newest release runs after all, where nobody was left to see it come up.
+
+        That is known of the same commit, or the same release brought back, and configuration.
+        """
+        try:
+            newest = next(self.of.releases.newest_first(), None)
+        except DamagedRelease as exc:
+            self.of.say(f"warning: {exc}")
+            return
         if newest is None or newest.result not in ("running", "failed"):
             return
-        if _services_of(newest.configuration) == _services_of(_configuration(config)):
+        if new.services_of is not None:
+            is_known = new.services_of.id == newest.puts_back
+        else:
+            is_clean = new.revision is not None and not (new.is_dirty or newest.dirty)
+            is_known = is_clean and new.revision == newest.revision
+        if is_known and newest.configuration == _configuration(config):
             self.of.releases.finish(newest, "good")
             self.of.say(f"release {newest.id}, which nobody saw come up, runs")
 
@@ -235,8 +257,9 @@ class _Run:
             raise DeployFailed(f"{why}\nNothing was put back.")
         try:
             good = of.releases.last_good(before=failed.id)
-        except DamagedRelease as exc:
-            of.releases.finish(failed, "failed", why)
+        except (DamagedRelease, BotoCoreError, ClientError) as exc:
+            with suppress(BotoCoreError, ClientError):
+                of.releases.finish(failed, "failed", why)
             raise DeployFailed(f"{why}\nNothing was put back: {exc}") from exc
         if good is None:
             of.releases.finish(failed, "failed", why)
@@ -252,7 +275,8 @@ class _Run:
             self._apply(plan, config)
             self._verify()
         except Exception as exc:
-            of.releases.finish(failed, "failed", why)
+            with suppress(BotoCoreError, ClientError):
+                of.releases.finish(failed, "failed", why)
             raise DeployFailed(
                 f"{why}\nRelease {good.id} could not be put back either: {exc}"
             ) from exc
@@ -263,14 +287,14 @@ class _Run:
         )
 
     def _config(self, services_of: Release | None) -> Path:
-        """Write the stack's file as it is to be used: with an older release's services, or not."""
-        document = yaml.safe_load(
-            stack_file(self.of.account.stack, self.of.engine.folder).read_text("utf-8")
-        )
-        if services_of is not None:
-            document["config"][_SERVICES] = _services_of(services_of.configuration)
-        name = services_of.id if services_of else "checkout"
-        path = self.folder / f"{name}.yaml"
+        """Return the stack's file as it is to be used: with an older release's services, or not."""
+        file = stack_file(self.of.account.stack, self.of.engine.folder)
+        if services_of is None:
+            # As it is: another reader of YAML may take an odd value for something else.
+            return Path(shutil.copy(file, self.folder / "checkout.yaml"))
+        document = yaml.safe_load(file.read_text("utf-8"))
+        document["config"][_SERVICES] = _services_of(services_of.configuration)
+        path = self.folder / f"{services_of.id}.yaml"
         path.write_text(yaml.safe_dump(document), "utf-8")
         return path
 
@@ -304,12 +328,16 @@ def under_lease(account: StackAccount, what: str, ending: Ending | None = None) 
 def whoami() -> str:
     """Name who deploys: the person on their machine, or CI with its run."""
     if run := os.environ.get("GITHUB_RUN_ID"):
-        return f"{os.environ.get('GITHUB_ACTOR', 'CI')} in run {run}"
+        return _printable(f"{os.environ.get('GITHUB_ACTOR', 'CI')} in run {run}")
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user that the machine has no name for
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
+    return _printable(f"{user}@{socket.gethostname()}")
+
+
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text))
 
 
 def _configuration(path: Path) -> dict[str, Any]:
@@ -318,7 +346,7 @@ def _configuration(path: Path) -> dict[str, Any]:
 
 
 def _services_of(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
-    services: Mapping[str, Any] = configuration[_SERVICES]
+    services: Mapping[str, Any] = configuration.get(_SERVICES) or {}
     return services
 
 

@@ -56,6 +56,17 @@ class NoStack(OperationError):
         )
 
 
+class NoProgramHost(OperationError):
+    """The CLI cannot run programs; the message says where one that can is."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"this Pulumi CLI ({toolchain.pulumi()}) has nothing to run Python programs with: "
+            "built by `make tools`, it serves the tests, which bring their own. To change a stack, "
+            f"install Pulumi {toolchain.VERSION} from pulumi.com: it comes with all that is needed"
+        )
+
+
 class DamagedState(OperationError):
     """The newest state cannot be read; the message says how an older one comes back."""
 
@@ -236,6 +247,8 @@ class Engine:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
         if any(line.startswith(_NO_STACK) for line in lines):
             return NoStack(self.stack, self.backend)
+        if any(_NO_HOST in line for line in lines):
+            return NoProgramHost()
         for line in lines:
             if line.startswith(_DAMAGED):
                 return DamagedState(self.stack, self.backend, line.removeprefix(_DAMAGED))
@@ -304,6 +317,7 @@ def _wait_for(process: subprocess.Popen[str]) -> None:
 
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
+_NO_HOST = "failed to load language plugin"
 _DAMAGED = "failed to load checkpoint: "
 _UNDONE = "but none were seen"
 _QUIET = ("--non-interactive", "--color=never")

@@ -8,6 +8,7 @@ lease was cut off.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -76,9 +77,13 @@ class Releases:
         what: What,
         puts_back: str | None = None,
     ) -> Release:
-        """Write the record of a release that begins; to be called before anything changes."""
+        """Write the record of a release that begins; to be called before anything changes.
+
+        Under the deploy lease: it is to be the newest, also where another machine's clock is ahead.
+        """
+        newest = next(iter(self._keys_newest_first()), None)
         release = Release(
-            id=str(ULID()),
+            id=_id_after(newest and newest.removeprefix(self._prefix).removesuffix(".json")),
             stack=self._stack,
             revision=revision,
             dirty=dirty,
@@ -103,8 +108,9 @@ class Releases:
     def get(self, release_id: str) -> Release | None:
         """Return one record; None when there is no such. Raises DamagedRelease."""
         try:
+            ULID.from_str(release_id)
             return self._read(self._key(release_id))
-        except self._s3.exceptions.NoSuchKey:
+        except (ValueError, self._s3.exceptions.NoSuchKey):
             return None
 
     def newest_first(self, before: str | None = None) -> Iterator[Release]:
@@ -163,3 +169,13 @@ class Releases:
 
     def _key(self, release_id: str) -> str:
         return f"{self._prefix}{release_id}.json"
+
+
+def _id_after(newest: str | None) -> str:
+    """Make an id that sorts after the newest one."""
+    made = ULID()
+    with suppress(ValueError):  # a key that no deploy wrote
+        after = ULID.from_str(newest) if newest else made
+        if made < after:
+            made = ULID.from_timestamp(after.timestamp + 0.001)
+    return str(made)

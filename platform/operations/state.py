@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.program import SERVICE
+from operations import toolchain
 from operations.account import StackAccount
 from operations.errors import OperationError, WrongInput
 
@@ -68,8 +69,8 @@ def refuse_if_locked(account: StackAccount) -> None:
             f"the state of {account.stack} is locked by {_who_locked(text)} since "
             f"{one['LastModified']:%Y-%m-%d %H:%M:%S} UTC: it is changed beside the deploy lease, "
             "or what changed it was killed. Nothing was changed now. See that the process is gone; "
-            f"then `PULUMI_BACKEND_URL='{backend_url(account)}' pulumi cancel {account.stack} "
-            "--yes` takes the lock away"
+            f"then `PULUMI_BACKEND_URL='{backend_url(account)}' {toolchain.pulumi()} cancel "
+            f"{account.stack} --yes` takes the lock away"
         )
 
 

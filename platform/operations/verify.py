@@ -7,6 +7,8 @@ brought it ends well all the same.
 from __future__ import annotations
 
 import http.client
+import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +21,8 @@ from operations.errors import OperationError
 
 _LOOK_EVERY_S = 5.0
 _ANSWER_WITHIN_S = 10.0
+_LONGEST_ANSWER = 65_536
+_NOT_OURS = "answers, but not as the service does"
 _GOOD_ANSWERS = 3
 """In a row: a task that is on its way out may be the one that answers."""
 
@@ -82,7 +86,9 @@ def _what_is_missing(service: DeclaredService, found: Mapping[str, Any]) -> str 
     if found.get("status") != "ACTIVE":
         raise NotRunning(f"{service.name} is not there")
     deployments = found["deployments"]
-    [primary] = [one for one in deployments if one["status"] == "PRIMARY"]
+    primary = next((one for one in deployments if one["status"] == "PRIMARY"), None)
+    if primary is None:
+        return "ECS has not begun with it"
     if primary["taskDefinition"] != service.task_definition:
         raise NotRunning(
             f"{service.name} runs {_revision(primary['taskDefinition'])} and not the declared "
@@ -91,8 +97,9 @@ def _what_is_missing(service: DeclaredService, found: Mapping[str, Any]) -> str 
     if primary.get("rolloutState") == "FAILED":
         why = primary.get("rolloutStateReason", "ECS does not say why")
         raise NotRunning(f"{service.name}: {_revision(service.task_definition)} failed: {why}")
-    if primary.get("rolloutState", "COMPLETED") != "COMPLETED" or len(deployments) > 1:
-        count, wanted = primary.get("runningCount", 0), primary.get("desiredCount", 0)
+    count, wanted = primary.get("runningCount", 0), primary.get("desiredCount", 0)
+    is_rolling = primary.get("rolloutState", "COMPLETED") != "COMPLETED" or len(deployments) > 1
+    if is_rolling or count < wanted:
         return f"{count} of {wanted} tasks of {_revision(service.task_definition)} run"
     return None
 
@@ -118,16 +125,31 @@ def verify_ready(url: str, within_s: float, say: Callable[[str], None]) -> None:
     say(f"{url}/readyz is well")
 
 
-def _ask(url: str) -> str | None:
+def _ask(url: str, within_s: float = _ANSWER_WITHIN_S) -> str | None:
     """Return what is wrong with an answer; None when nothing is."""
+    # In a thread: a socket's timeout begins anew with each byte, and an answer may drip for ever.
+    told: list[str | None] = []
+    asking = threading.Thread(target=lambda: told.append(_answer(url, within_s)), daemon=True)
+    asking.start()
+    asking.join(within_s)
+    return told[0] if told else f"does not answer within {within_s:.0f} s"
+
+
+def _answer(url: str, within_s: float) -> str | None:
     try:
         # A redirect would lead to a form to sign in, which is well whatever the service is.
-        with _OPENER.open(url, timeout=_ANSWER_WITHIN_S) as answer:
-            return None if answer.status == http.HTTPStatus.OK else f"answers {answer.status}"
+        with _OPENER.open(url, timeout=within_s) as answer:
+            if answer.status != http.HTTPStatus.OK:
+                return f"answers {answer.status}"
+            said = json.loads(answer.read(_LONGEST_ANSWER))
+            is_ready = isinstance(said, dict) and said.get("status") == "ready"
+            return None if is_ready else _NOT_OURS
     except urllib.error.HTTPError as exc:
         return f"answers {exc.code}"
     except (OSError, http.client.HTTPException) as exc:
-        return f"does not answer ({getattr(exc, 'reason', None) or exc})"
+        return f"does not answer ({getattr(exc, 'reason', None) or type(exc).__name__})"
+    except ValueError:  # no JSON, or a redirect to what is no address
+        return _NOT_OURS
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from operations import deploy as deploying
+from operations.releases import Releases
 
 DEV = "dev-retainwise"
 FIRST, OTHER, BROKEN = ("sha256:" + digit * 64 for digit in "012")
@@ -223,6 +224,13 @@ def test_an_error_of_aws_while_verifying_has_the_release_put_back(
     assert "Throttling" in records(run)[0]["reason"]
 
 
+@pytest.fixture
+def clean_commit(monkeypatch):
+    """The test's project as a checkout without changes of its own."""
+    monkeypatch.setattr(deploying, "_revision", lambda _folder: ("1a2b3c4" * 5, False))
+
+
+@pytest.mark.usefixtures("clean_commit")
 def test_a_deploy_that_was_cut_off_while_it_verified_is_good_once_the_next_has_seen_it(
     deploy, project, run, monkeypatch
 ):
@@ -236,16 +244,73 @@ def test_a_deploy_that_was_cut_off_while_it_verified_is_good_once_the_next_has_s
     assert records(run)[0]["result"] == "good"
 
 
+@pytest.mark.usefixtures("clean_commit")
+def test_a_deploy_that_was_cut_off_before_it_did_anything_is_never_good(
+    deploy, project, run, monkeypatch
+):
+    before = image(project)
+    release(project, BROKEN)
+    with monkeypatch.context() as patch:
+        patch.setattr(deploying._Run, "_apply", interrupted)
+        deploy("dev", code=1)
+    release(project, before)
+    assert "nothing to change" in deploy("dev")
+    assert records(run)[0]["result"] == "running"
+
+
 def interrupted(*_):
     raise KeyboardInterrupt
 
 
-def test_a_rollback_that_fails_puts_nothing_back(deploy, project, ready, run):
-    release(project, OTHER)
-    deploy("dev")
+def test_a_rollback_that_failed_puts_nothing_back_and_goes_the_same_way_when_tried_again(
+    deploy, project, ready, run
+):
+    for digest in (FIRST, OTHER):
+        release(project, digest)
+        deploy("dev")
     ready.answers = lambda: 503
     said = deploy("dev", wait="1", code=1, command="rollback")
     assert "Nothing was put back" in said
     assert image(project) == FIRST
     [newest, *_] = records(run)
     assert (newest["what"], newest["result"]) == ("rollback", "failed")
+    # Not to the last good one: it is what somebody wanted to get away from.
+    ready.answers = lambda: 200
+    assert f"going back to release {newest['puts_back']}" in deploy("dev", command="rollback")
+    assert image(project) == FIRST
+
+
+def test_whatever_goes_wrong_while_verifying_the_release_is_put_back(
+    deploy, project, run, monkeypatch
+):
+    good = image(project)
+    release(project, BROKEN)
+    answers = iter([ZeroDivisionError("a fault of ours")])
+
+    def verify(*arguments):
+        for error in answers:
+            raise error
+        verify_running(*arguments)
+
+    verify_running = deploying.verify_running
+    monkeypatch.setattr(deploying, "verify_running", verify)
+    assert "was put back and runs" in deploy("dev", code=1)
+    assert image(project) == good
+    assert "a fault of ours" in records(run)[0]["reason"]
+
+
+def test_when_the_good_release_cannot_be_looked_for_the_reason_is_told_all_the_same(
+    deploy, project, ready, run, monkeypatch
+):
+    release(project, BROKEN)
+    ready.answers = lambda: 503
+    refused = ClientError({"Error": {"Code": "SlowDown"}}, "ListObjectsV2")
+
+    def fail(*_, **__):
+        raise refused
+
+    monkeypatch.setattr(Releases, "last_good", fail)
+    said = deploy("dev", wait="1", code=1)
+    assert "answers 503" in said
+    assert "Nothing was put back" in said
+    assert records(run)[0]["result"] == "failed"

@@ -127,7 +127,7 @@ def test_a_stack_without_its_bootstrap_is_one_line_and_a_failure(command):
     outcome = run(command, "dev")  # the emulator has local's
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith("Error: dev in eu-west-1: AWS refused ")
-    assert "platform/bootstrap makes it" in outcome.stderr
+    assert "`retainwise bootstrap` makes it" in outcome.stderr
     assert outcome.stderr.count("\n") == 1
 
 

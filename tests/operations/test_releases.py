@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
+from ulid import ULID
 
 from localcloud.cloud import ACCOUNT_ID
 from operations.releases import DamagedRelease, Releases
@@ -96,6 +97,19 @@ def test_more_than_a_page_of_them_is_listed(bootstrapped, releases):
     paged = Releases(s3, BUCKET, started[0].stack)
     assert {one.id for one in paged.newest_first()} == {one.id for one in started}
     assert len(asked) == 3
+
+
+def test_a_release_is_the_newest_though_another_machine_s_clock_was_ahead(s3, releases):
+    ahead = start(releases)
+    later = str(ULID.from_timestamp(datetime.now(UTC).timestamp() + 600))
+    text = ahead.model_copy(update={"id": later}).model_dump_json()
+    s3.put_object(Bucket=BUCKET, Key=key_of(releases, ahead).replace(ahead.id, later), Body=text)
+    newest = start(releases)
+    assert [one.id for one in releases.newest_first()] == [newest.id, later, ahead.id]
+
+
+def test_an_id_that_is_none_is_of_no_release(releases):
+    assert releases.get("01M0000000\n000") is None
 
 
 def test_the_last_good_one_is_neither_failed_nor_running_nor_put_back(releases):

@@ -6,6 +6,7 @@ import http.server
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 
 class Readiness:
@@ -22,8 +23,10 @@ def readiness() -> Iterator[Readiness]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(served.answers() if self.path == "/readyz" else 404)
+            code = served.answers() if self.path == "/readyz" else 404
+            self.send_response(code)
             self.end_headers()
+            self.wfile.write(b'{"status": "ready"}' if code == HTTPStatus.OK else b"")
 
         def log_message(self, *_):
             pass
