@@ -153,7 +153,16 @@ class _LocalProvider:
                 self._note("tagged", declared)
         differing = _differing(wanted, found)
         if differing:
-            kind.change(found, differing)
+            try:
+                kind.change(found, differing)
+            except KeyError as exc:
+                if exc.args[0] not in differing:
+                    raise
+                file = type(kind).__module__.replace(".", "/")
+                raise Unapplicable(
+                    f"the local cloud does not know {exc.args[0]} of {declared.type} "
+                    f"({declared.name}): describe it in platform/{file}.py"
+                ) from exc
             self._note(f"changed ({', '.join(sorted(differing))})", declared)
             found = _must(kind.find(declared.name, declared.inputs), declared)
             if untaken := _differing(wanted, found):

@@ -31,8 +31,8 @@ from operations.engine import Ending, Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.lease import DeployLease, Holder, LeaseLost
 from operations.releases import DamagedRelease, Release, Releases, What
-from operations.state import refuse_if_locked
-from operations.verify import declared_services, verify_ready, verify_running
+from operations.state import refuse_if_locked, was_cut_off
+from operations.verify import declared_services, declared_url, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
 
@@ -173,9 +173,7 @@ class _Run:
     def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
         of = self.of
         refuse_if_locked(of.account)
-        program = service_in(of.engine.folder)
-        for type_, name in pick_up(of.account, of.engine, program, of.on_event):
-            of.say(f"{type_.rpartition(':')[2]} {name}, which a killed deploy made, is taken over")
+        self._pick_up()
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
@@ -209,6 +207,15 @@ class _Run:
             self._put_back(release, str(exc))
         return of.releases.finish(release, "good")
 
+    def _pick_up(self) -> None:
+        of = self.of
+        if not was_cut_off(of.account):
+            return
+        for type_, name in pick_up(
+            of.account, of.engine, service_in(of.engine.folder), of.on_event
+        ):
+            of.say(f"{type_.rpartition(':')[2]} {name}, which a killed deploy made, is taken over")
+
     def _apply(self, plan: Path, config: Path) -> None:
         self.of.engine.up(
             plan=plan,
@@ -220,9 +227,9 @@ class _Run:
 
     def _verify(self) -> None:
         of = self.of
-        services = declared_services(of.engine.state())
-        verify_running(of.account, services, of.patience.running_s, of.say)
-        if url := of.url or of.engine.outputs().get("url"):
+        state = of.engine.state()
+        verify_running(of.account, declared_services(state), of.patience.running_s, of.say)
+        if url := of.url or declared_url(state):
             verify_ready(url, of.patience.ready_s, of.say)
         if self.ending.was_asked_for:
             raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")

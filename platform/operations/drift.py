@@ -56,7 +56,7 @@ class Drift:
         everything = self.managed + len(self.unmanaged)
         lines.append(
             f"{'no drift' if self.is_none else 'drift'}; {self.managed} of {everything} resources "
-            f"that exist are managed: coverage {self.coverage:.0%}"
+            f"of the kinds it knows are managed: coverage {self.coverage:.0%}"
         )
         return lines
 

@@ -67,6 +67,16 @@ class NoProgramHost(OperationError):
         )
 
 
+class NoBackend(OperationError):
+    """There is no bucket for the state."""
+
+    def __init__(self, stack: str, backend: str) -> None:
+        super().__init__(
+            f"there is no {backend}, where the state of {stack} would be: `retainwise bootstrap "
+            f"{stack}` makes it. Was it run for this account and region?"
+        )
+
+
 class DamagedState(OperationError):
     """The newest state cannot be read; the message says how an older one comes back."""
 
@@ -187,11 +197,6 @@ class Engine:
         deployment = json.loads(self.call("stack", "export"))["deployment"]
         return deployment or {}
 
-    def outputs(self) -> Mapping[str, Any]:
-        """Return what the stack exports."""
-        outputs: Mapping[str, Any] = json.loads(self.call("stack", "output", "--json"))
-        return outputs
-
     def call(self, *arguments: str) -> str:
         """Run another command of the CLI; return what it prints. Raises EngineFailed, NoStack."""
         done = subprocess.run(
@@ -249,6 +254,8 @@ class Engine:
             return NoStack(self.stack, self.backend)
         if any(_NO_HOST in line for line in lines):
             return NoProgramHost()
+        if any(code in line for code in _NO_BUCKET for line in lines):
+            return NoBackend(self.stack, self.backend)
         for line in lines:
             if line.startswith(_DAMAGED):
                 return DamagedState(self.stack, self.backend, line.removeprefix(_DAMAGED))
@@ -317,6 +324,7 @@ def _wait_for(process: subprocess.Popen[str]) -> None:
 
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
+_NO_BUCKET = ("NoSuchBucket", "could not list bucket: blob (code=NotFound)")
 _NO_HOST = "failed to load language plugin"
 _DAMAGED = "failed to load checkpoint: "
 _UNDONE = "but none were seen"

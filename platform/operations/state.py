@@ -82,6 +82,19 @@ def _who_locked(text: bytes) -> str:
         return "somebody who left no name"
 
 
+def was_cut_off(account: StackAccount) -> bool:
+    """Whether an update was killed: the newest state notes something that was being done.
+
+    No for one that is lost or damaged, of which the engine says more.
+    """
+    s3 = account.session.client("s3")
+    try:
+        answer = s3.get_object(Bucket=account.state_bucket, Key=checkpoint_key(account.stack))
+        return _contents(answer["Body"].read()).pending > 0
+    except (s3.exceptions.NoSuchKey, *_NOT_WHOLE):
+        return False
+
+
 def versions(account: StackAccount) -> Iterator[Version]:
     """List what can be had back, newest first, with the deletions in between."""
     key = checkpoint_key(account.stack)
@@ -111,13 +124,18 @@ def contents(account: StackAccount, version: Version) -> Contents:
         VersionId=version.id,
     )
     try:
-        # A stack that was never updated has none.
-        latest = json.loads(answer["Body"].read())["checkpoint"].get("latest") or {}
-        return Contents(
-            len(latest.get("resources") or ()), len(latest.get("pending_operations") or ())
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        return _contents(answer["Body"].read())
+    except _NOT_WHOLE as exc:
         raise NoSuchVersion(f"version {version.id} is not a whole state: {exc!r}") from exc
+
+
+_NOT_WHOLE = (ValueError, KeyError, TypeError, AttributeError)
+
+
+def _contents(text: bytes) -> Contents:
+    # A stack that was never updated has none.
+    latest = json.loads(text)["checkpoint"].get("latest") or {}
+    return Contents(len(latest.get("resources") or ()), len(latest.get("pending_operations") or ()))
 
 
 def version_of(account: StackAccount, version_id: str) -> Version:

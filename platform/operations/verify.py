@@ -51,6 +51,13 @@ def declared_services(state: Iterable[Mapping[str, Any]]) -> list[DeclaredServic
     ]
 
 
+def declared_url(state: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the service's address, which the stack exports; none without an edge."""
+    stack = next((one for one in state if one["type"] == "pulumi:pulumi:Stack"), {})
+    url: str | None = stack.get("outputs", {}).get("url")
+    return url
+
+
 def verify_running(
     account: StackAccount,
     services: Iterable[DeclaredService],

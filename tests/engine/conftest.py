@@ -54,6 +54,7 @@ def run(project: Workspace) -> Callable[..., Result]:
         result = CliRunner().invoke(main, [*arguments, "--project", str(project.folder)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
+        project.host.wait()
         assert result.exit_code == code, result.output
         return result
 
@@ -65,7 +66,7 @@ def deploy(run: Callable[..., Result], ready: Readiness) -> Callable[..., str]:
     """Deploy a stack of the test's project, or roll it back; return what a person is told."""
 
     def go(
-        stack: str, *options: str, command: str = "deploy", wait: str = "2", code: int = 0
+        stack: str, *options: str, command: str = "deploy", wait: str = "1", code: int = 0
     ) -> str:
         given = ("--yes", "--wait", wait, "--url", ready.url, *options)
         return run(command, stack, *given, code=code).output

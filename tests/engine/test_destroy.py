@@ -29,8 +29,7 @@ ALL = {"prod-retainwise-jobs", "prod-retainwise-alarms"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _prod(project):
-    project.emulator.bootstrap("prod")
-    project.new_stack("prod")
+    project.new_stack("prod", alone=True)
 
 
 @pytest.fixture

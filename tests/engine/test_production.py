@@ -7,6 +7,7 @@ import re
 import pytest
 
 from infra.lease_item import table_name
+from localcloud.cloud import ACCOUNT_ID
 from operations.lease import DeployLease
 
 PROD = "prod-retainwise"
@@ -35,6 +36,21 @@ def test_the_whole_of_it_is_made(deploy, project):
     said = deploy("prod")
     assert re.search(r"^179 to create$", said, re.M)
     assert running(project) == "1"
+
+
+def test_what_the_load_balancer_signs_people_in_with_is_in_no_state_in_the_clear(project):
+    aws = project.emulator.clients
+    [pool] = aws.cognito_idp.list_user_pools(MaxResults=2)["UserPools"]
+    [client] = aws.cognito_idp.list_user_pool_clients(UserPoolId=pool["Id"])["UserPoolClients"]
+    names = {"UserPoolId": pool["Id"], "ClientId": client["ClientId"]}
+    secret = aws.cognito_idp.describe_user_pool_client(**names)["UserPoolClient"]["ClientSecret"]
+    s3, bucket = aws.s3, f"{PROD}-state-{ACCOUNT_ID}"
+    texts = [
+        s3.get_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
+        for one in s3.list_object_versions(Bucket=bucket)["Versions"]
+    ]
+    assert any(client["ClientId"].encode() in text for text in texts)  # they know of the client
+    assert not any(secret.encode() in text for text in texts)
 
 
 def test_who_finds_the_lease_taken_is_told_who_has_it(deploy, project):

@@ -86,8 +86,7 @@ aws.sqs.Queue("jobs", name="dev-retainwise-jobs")
 
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
-    project.emulator.bootstrap("dev")
-    project.new_stack("dev")
+    project.new_stack("dev", alone=True)
     project.use_program(PROGRAM)
 
 
@@ -140,7 +139,7 @@ def test_a_release_that_is_not_ready_is_put_back(deploy, project, ready, run):
     before = image(project)
     release(project, BROKEN)
     ready.answers = lambda: 503 if image(project) == BROKEN else 200
-    said = deploy("dev", wait="1", code=1)
+    said = deploy("dev", code=1)
     assert "answers 503" in said
     assert "was put back and runs" in said
     assert image(project) == before
@@ -177,7 +176,7 @@ def test_after_a_deploy_that_could_not_be_put_back_rollback_brings_the_last_good
     good = image(project)
     release(project, BROKEN)
     ready.answers = lambda: 503
-    said = deploy("dev", wait="1", code=1)
+    said = deploy("dev", code=1)
     assert "could not be put back either" in said
     assert records(run)[0]["result"] == "failed"
     ready.answers = lambda: 200
@@ -269,7 +268,7 @@ def test_a_rollback_that_failed_puts_nothing_back_and_goes_the_same_way_when_tri
         release(project, digest)
         deploy("dev")
     ready.answers = lambda: 503
-    said = deploy("dev", wait="1", code=1, command="rollback")
+    said = deploy("dev", code=1, command="rollback")
     assert "Nothing was put back" in said
     assert image(project) == FIRST
     [newest, *_] = records(run)
@@ -310,7 +309,7 @@ def test_when_the_good_release_cannot_be_looked_for_the_reason_is_told_all_the_s
         raise refused
 
     monkeypatch.setattr(Releases, "last_good", fail)
-    said = deploy("dev", wait="1", code=1)
+    said = deploy("dev", code=1)
     assert "answers 503" in said
     assert "Nothing was put back" in said
     assert records(run)[0]["result"] == "failed"

@@ -38,8 +38,7 @@ SECRET = "correct-horse-battery-staple"
 
 @pytest.fixture(scope="module", autouse=True)
 def _dev(project):
-    project.emulator.bootstrap("dev")
-    project.new_stack("dev")
+    project.new_stack("dev", alone=True)
     set_secret = project.pulumi("dev", "config", "set", "--secret", "token", SECRET)
     set_secret.check_returncode()
     project.use_program(PROGRAM.replace("SIZE", "small"))

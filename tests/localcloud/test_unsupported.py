@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.kinds.base import Clients
+from localcloud.kinds.base import Clients, Unapplicable
 from localcloud.kinds.unsupported import MISSING_CALLS, UNSUPPORTED
 
 SCALED = """
@@ -38,3 +38,13 @@ def test_what_cannot_be_created_is_passed_over_and_told(emulator, small):
     tags = emulator.client("sns").list_tags_for_resource(ResourceArn=topic)["Tags"]
     [by] = [one["Value"] for one in tags if one["Key"] == "by"]
     assert by.endswith(":resource/ecs/service/a/b:policyName/web")
+
+
+def test_an_input_that_no_kind_describes_is_named_with_where_to_describe_it(small):
+    program = """
+import pulumi_aws as aws
+aws.sqs.Queue("late", name="late", delay_seconds=5)
+"""
+    said = r"know delaySeconds of aws:sqs/queue:Queue \(late\): .*localcloud/kinds/sqs\.py"
+    with pytest.raises(Unapplicable, match=said):
+        small(program)

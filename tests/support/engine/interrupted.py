@@ -50,7 +50,7 @@ def interrupted(
 def _run(when: When, resource: str, how: How, command: Sequence[str]) -> None:
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     session = boto3.Session(region_name=REGION)
-    with attached(Clients(session, endpoint)) as (provider, debugging):
+    with attached(Clients(session, endpoint)) as (_host, provider, debugging):
         os.environ |= debugging
 
         def end(what: str, name: str) -> None:

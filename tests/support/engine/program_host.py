@@ -11,6 +11,7 @@ import asyncio
 import os
 import runpy
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -29,12 +30,19 @@ class ProgramHost(_server.LanguageServer):
         """Serve on `port` in a test's process; without it, this process is the CLI's own."""
         super().__init__(lambda: None)
         self._port = port
+        self._at_work = threading.Lock()
 
     def Run(self, request, context):
         folder = Path(request.info.program_directory or request.pwd)
         self.program = lambda: run(folder)
-        with _environment(_of_cli(self._port) if self._port else {}), _loops_closed():
+        environment = _of_cli(self._port) if self._port else {}
+        with self._at_work, _environment(environment), _loops_closed():
             return super().Run(request, context)
+
+    def wait(self) -> None:
+        """Wait for the end of a program, which the engine does not when it ends with an error."""
+        with self._at_work:
+            pass
 
     def Handshake(self, request, context):
         return language_pb2.LanguageHandshakeResponse()

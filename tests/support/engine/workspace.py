@@ -27,14 +27,18 @@ from engine.plugin import OPTIONS
 from engine.program_host import ProgramHost
 from engine.stand_in import StandIn
 from localcloud import cloud as local_cloud
+from localcloud.apply import apply
 from localcloud.kinds.base import Clients
-from localcloud.program import BOOTSTRAP, CHECKOUT, SERVICE
+from localcloud.program import BOOTSTRAP, CHECKOUT, SERVICE, Program
 from operations import toolchain
 from operations.account import StackAccount
 from operations.engine import Engine
 from operations.state import backend_url, secrets_provider
 
 PLUGINS = Path(__file__).parent / "plugins"
+_STATE_ALONE = Path(__file__).parent / "state_alone"
+STATE_ALONE = Program(BOOTSTRAP.project, BOOTSTRAP.stacks, _STATE_ALONE)
+"""The bootstrap with what keeps the state, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Workspace:
 
     folder: Path
     emulator: Emulator
+    host: ProgramHost
     provider: StandIn
 
     @property
@@ -60,8 +65,13 @@ class Workspace:
             document["config"]["aws:allowedAccountIds"] = [local_cloud.ACCOUNT_ID]
             (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
-    def new_stack(self, stack: str, like: str | None = None) -> None:
-        """Write the stack's files, and make its state, empty."""
+    def new_stack(self, stack: str, like: str | None = None, *, alone: bool = False) -> None:
+        """Write the stack's files, and make its state, empty.
+
+        alone: with what keeps the state, and nothing else that the bootstrap makes.
+        """
+        if alone:
+            apply(self.emulator.clients, stack, program=STATE_ALONE)
         self.write_stack(stack, like)
         provider = secrets_provider(self.account(stack))
         made = self.pulumi(stack, "stack", "init", stack, "--secrets-provider", provider)
@@ -98,9 +108,9 @@ class Workspace:
         finally:
             file.write_text(before, "utf-8")
 
-    def use_program(self, source: str, instead_of: str = "platform") -> None:
-        """Put a program of a few lines in the service's place, or in the bootstrap's."""
-        program = self.folder / instead_of
+    def use_program(self, source: str) -> None:
+        """Put a program of a few lines in the service's place."""
+        program = self.folder / "platform"
         if program.is_symlink():
             program.unlink()
             program.mkdir()
@@ -114,7 +124,7 @@ class Workspace:
 
     def pulumi(self, stack: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Type a command of the CLI as a person does, against the stack's state."""
-        return subprocess.run(
+        done = subprocess.run(
             [toolchain.pulumi(), *arguments, "--non-interactive", "--color=never"],
             cwd=self.folder,
             env={
@@ -128,6 +138,8 @@ class Workspace:
             text=True,
             check=False,
         )
+        self.host.wait()
+        return done
 
 
 @contextmanager
@@ -143,7 +155,10 @@ def workspace(folder: Path, emulator: Emulator) -> Iterator[Workspace]:
     (project / "bootstrap" / "Pulumi.yaml").write_text(
         yaml.safe_dump({**document, "main": "program"}), "utf-8"
     )
-    with attached(emulator.clients) as (provider, debugging), pytest.MonkeyPatch.context() as patch:
+    with (
+        attached(emulator.clients) as (host, provider, debugging),
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name in list(os.environ):
             if name.startswith(("AWS_", "PULUMI_", "GITHUB_")):
                 patch.delenv(name)
@@ -161,11 +176,11 @@ def workspace(folder: Path, emulator: Emulator) -> Iterator[Workspace]:
         }
         for name, value in environment.items():
             patch.setenv(name, value)
-        yield Workspace(project, emulator, provider)
+        yield Workspace(project, emulator, host, provider)
 
 
 @contextmanager
-def attached(clients: Clients) -> Iterator[tuple[StandIn, dict[str, str]]]:
+def attached(clients: Clients) -> Iterator[tuple[ProgramHost, StandIn, dict[str, str]]]:
     """Serve the host and the provider for the block; say where, as the CLI takes it."""
     provider = StandIn(clients)
     with _served() as (host_server, host_port), _served() as (provider_server, provider_port):
@@ -175,6 +190,7 @@ def attached(clients: Clients) -> Iterator[tuple[StandIn, dict[str, str]]]:
         host_server.start()
         provider_server.start()
         yield (
+            host,
             provider,
             {
                 "PULUMI_DEBUG_LANGUAGES": f"python:{host_port}",
