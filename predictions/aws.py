@@ -13,8 +13,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from pydantic_core import from_json, to_json
+from s3transfer.exceptions import RetriesExceededError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -23,6 +27,24 @@ if TYPE_CHECKING:
 
 LONGEST_POLL_S = 20  # SQS's own limit on WaitTimeSeconds
 _CONNECT_TIMEOUT_S = 3
+_THROTTLED = frozenset(
+    {
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+"""Codes after which the SDK, too, tries again (botocore/retries/standard.py)."""
 _READ_TIMEOUT_S = 15
 
 
@@ -53,6 +75,20 @@ def dynamodb_table(name: str) -> Table:
     table = boto3.resource("dynamodb", config=_config(_READ_TIMEOUT_S)).Table(name)
     table.meta.client.meta.events.register("before-parse.dynamodb.Query", _read_items)
     return table
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether the same call may succeed later: it was throttled, found nobody, or AWS is unwell.
+
+    A refusal, such as a right that is missing, does not pass by waiting.
+    """
+    if isinstance(error, S3UploadFailedError):  # says in words only what went wrong
+        error = error.__context__
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        is_unwell = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return is_unwell or error.response["Error"]["Code"] in _THROTTLED
+    return isinstance(error, HTTPClientError | NoConnection | RetriesExceededError)
 
 
 def _read_items(

@@ -6,6 +6,7 @@ PredictionError
 ├── LeaseLost              somebody else, or nobody, holds the claim now
 ├── AlreadySubmitted       another request used the same Idempotency-Key first
 ├── UnreadableRecord       an item of the table that is not a prediction as we know it
+├── InputMissing           the uploaded object is gone
 ├── InputChanged           the uploaded object is not the one that was recorded
 ├── BadExport              the first version's rows cannot be read; each fault with its line
 └── BadCustomerFile        the file cannot be scored at all
@@ -60,8 +61,12 @@ class UnreadableRecord(PredictionError):
     """An item of the table that is not a prediction as we know it; the message names its key."""
 
 
+class InputMissing(PredictionError):
+    """The uploaded object is gone."""
+
+
 class InputChanged(PredictionError):
-    """The uploaded object is gone or is not the version that was recorded."""
+    """The uploaded object is not the one that was recorded."""
 
 
 class BadExport(PredictionError):

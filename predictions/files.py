@@ -21,7 +21,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from pydantic import Field
 
-from predictions.errors import InputChanged
+from predictions.errors import InputChanged, InputMissing
 from predictions.record import (
     CustomerAtRisk,
     Frozen,
@@ -105,15 +105,22 @@ class Files:
         )
 
     def fetch_upload(self, input_file: InputFile, target: Path) -> None:
-        """Download the recorded version of an upload. Raises InputChanged when it is gone."""
+        """Download the recorded version of an upload.
+
+        Raises InputMissing when it is gone, InputChanged when it is another file by now.
+        """
         version = {"VersionId": input_file.version_id} if input_file.version_id else {}
         try:
+            if not version:  # a bucket without versions: the key may hold another file by now
+                head = self._s3.head_object(Bucket=self._uploads, Key=input_file.key)
+                if head["ETag"] != input_file.etag:
+                    raise InputChanged(f"{input_file.key} is another file than was uploaded")
             self._s3.download_file(
                 self._uploads, input_file.key, str(target), ExtraArgs=version, Config=_DOWNLOAD
             )
         except ClientError as exc:
             if _is_missing(exc):
-                raise InputChanged(f"{input_file.key} is no longer there") from exc
+                raise InputMissing(f"{input_file.key} is no longer there") from exc
             raise
         if target.stat().st_size != input_file.size_bytes:
             raise InputChanged(f"{input_file.key} has not the size that was uploaded")
@@ -204,6 +211,16 @@ class Files:
         return sum(
             self._erase_versions(bucket, f"{root}/{account}/{prediction_id}/")
             for bucket, root in ((self._uploads, "uploads"), (self._results, "results"))
+        )
+
+    def erase_attempts(
+        self, account: str, prediction_id: str, *, up_to: int, but: int | None = None
+    ) -> int:
+        """Remove what the attempts from 1 to `up_to` have stored, `but` one; return how much."""
+        return sum(
+            self._erase_versions(self._results, f"results/{account}/{prediction_id}/{attempt}/")
+            for attempt in range(1, up_to + 1)
+            if attempt != but
         )
 
     def ping(self) -> None:

@@ -180,9 +180,13 @@ class Prediction(Frozen):
     traceparent: str
     submitted_by: str | None = Field(default=None, description="Who uploaded it, as shown.")
     owner: str | None = Field(default=None, description="The claim that is processing it.")
+    completed_by: str | None = Field(default=None, description="The claim that completed it.")
     beat: int = Field(default=0, description="Rises with each renewal of the lease.")
     resends: int = Field(default=0, description="Messages that the sweeper sent for this attempt.")
     crashes: int = Field(default=0, description="Attempts lost since a person last queued it.")
+    delays: int = Field(
+        default=0, description="Times put off for want of a dependency, since a person queued it."
+    )
     due_at: float | None = Field(default=None, description="Unix time to look again; unfinished.")
     rows_done: int = 0
     fraction_done: float = Field(default=0.0, ge=0, le=1)

@@ -6,6 +6,7 @@
     complete      PROCESSING → COMPLETED   with the result's key, in the same write
     fail          PROCESSING → FAILED      with code, message and hint
     hand_back     PROCESSING → QUEUED      same attempt: given back on purpose
+    put_off       PROCESSING → QUEUED      same attempt, later: a dependency is down
     put_back      PROCESSING → QUEUED      attempt + 1: its worker or its job died
     requeue       FAILED     → QUEUED      attempt + 1: a person asked for it
     delete        any        → (nothing)   and an order to erase its files
@@ -355,17 +356,26 @@ class Store:
 
     def complete(self, claim: Claim, result: ResultFile, summary: Summary) -> Prediction:
         """PROCESSING → COMPLETED, with the result's key in the same write. Raises LeaseLost."""
-        return self._leave_processing(
-            claim,
-            to=Status.COMPLETED,
-            put={
-                "result": _as_text(result),
-                "summary": _as_text(summary),
-                "rows_done": result.rows,
-                "fraction_done": 1,
-                "finished_at": utc_now().isoformat(),
-            },
-        )
+        try:
+            return self._leave_processing(
+                claim,
+                to=Status.COMPLETED,
+                put={
+                    "result": _as_text(result),
+                    "summary": _as_text(summary),
+                    "rows_done": result.rows,
+                    "fraction_done": 1,
+                    "finished_at": utc_now().isoformat(),
+                    "completed_by": claim.owner,
+                },
+            )
+        except LeaseLost as lost:
+            # The SDK repeats a call whose answer was lost, and is refused by its own success.
+            with suppress(NotFound):
+                found = self.get(claim.account, claim.id)
+                if found.completed_by == claim.owner:
+                    return found
+            raise lost
 
     def fail(self, claim: Claim, failure: Failure, *, beat: int | None = None) -> Prediction:
         """PROCESSING → FAILED for a reason that its owner is told. Raises LeaseLost."""
@@ -379,6 +389,18 @@ class Store:
     def hand_back(self, claim: Claim) -> Prediction:
         """PROCESSING → QUEUED at the same attempt: given back on purpose. Raises LeaseLost."""
         return self._leave_processing(claim, to=Status.QUEUED, put=self._queued_again())
+
+    def put_off(self, claim: Claim, *, delay_s: float) -> Prediction:
+        """PROCESSING → QUEUED at the same attempt, to be tried again in `delay_s`.
+
+        What it depends on is down, for which it is not to blame. Raises LeaseLost.
+        """
+        return self._leave_processing(
+            claim,
+            to=Status.QUEUED,
+            put=self._queued_again(in_s=delay_s),
+            add={"delays": 1},
+        )
 
     def put_back(self, claim: Claim, *, beat: int | None = None) -> Prediction:
         """PROCESSING → QUEUED at the next attempt, after its worker or its job process died.
@@ -402,7 +424,7 @@ class Store:
             {"account": account, "id": prediction_id},
             leaving=Attr("status").eq(Status.FAILED),
             to=Status.QUEUED,
-            put={**self._queued_again(), "crashes": 0},
+            put={**self._queued_again(), "crashes": 0, "delays": 0},
             add={"attempt": 1},
             refused=lambda found: WrongStatus(found, "FAILED"),
         )
@@ -455,7 +477,7 @@ class Store:
         """Order the removal, `after_s` from now, of files that no record points to.
 
         They are an upload that is about to begin and may never become a record, one that came
-        second, or what a job wrote after its prediction was deleted.
+        second, what a job wrote after its prediction was deleted, or what a lost attempt stored.
         """
         self._table.put_item(Item=self._erasure(account, prediction_id, after_s))
 
@@ -554,8 +576,8 @@ class Store:
                     raise
             time.sleep(pause_s)
 
-    def _queued_again(self) -> dict[str, Any]:
-        due_at = Decimal(str(self._clock() + self._resend_after_s))
+    def _queued_again(self, in_s: float = 0) -> dict[str, Any]:
+        due_at = Decimal(str(self._clock() + in_s + self._resend_after_s))
         return {
             "due_at": due_at,
             "queued_at": utc_now().isoformat(),

@@ -5,20 +5,22 @@
 - PROCESSING whose lease has not moved for its whole length *as this sweeper has watched it*: its
   worker is dead; it is put back. Two machines' clocks are never compared.
 - Deleted: its files are erased.
+- An attempt was lost: what it may have stored is removed, once the prediction has ended otherwise.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from predictions.errors import LeaseLost
+from predictions.errors import LeaseLost, NotFound
 from predictions.files import Files
-from predictions.record import Claim, Failure, Prediction
-from predictions.store import Store
+from predictions.record import UNFINISHED, Claim, Failure, Prediction, Status
+from predictions.store import ERASE_AFTER_S, Store
 from predictions.work_queue import WorkQueue
 
 ATTEMPTS_USED_UP = Failure(
@@ -26,6 +28,15 @@ ATTEMPTS_USED_UP = Failure(
     message="Scoring stopped before its end, again and again.",
     hint="Retry once; if it fails again, try a smaller file or ask the operator.",
 )
+DEPENDENCY_DOWN = Failure(
+    code="dependency-down",
+    message="A part of the service that scoring needs could not be reached for many hours.",
+    hint="Nothing is wrong with the file. Retry; if it fails again, ask the operator.",
+)
+MOST_DELAYS = 60
+"""Put off so often, it is given up: by then some 12 hours have passed."""
+_FIRST_DELAY_S = 4
+_LONGEST_PUT_OFF_S = 900  # SQS's own limit on DelaySeconds
 _LONGEST_DELAY_S = 60
 
 log = structlog.get_logger()
@@ -81,7 +92,7 @@ class Sweeper:
             resent=self._sweep_queued(),
             put_back=put_back,
             failed=failed,
-            erased=self._sweep_deleted(),
+            erased=self._sweep_files(),
         )
 
     def _sweep_queued(self) -> int:
@@ -118,12 +129,26 @@ class Sweeper:
         self._seen = seen
         return put_back, failed
 
-    def _sweep_deleted(self) -> int:
+    def _sweep_files(self) -> int:
         erased = 0
         for erasure in self._store.erasures_due():
-            files = self._files.erase(erasure.account, erasure.prediction_id)
+            key = (erasure.account, erasure.prediction_id)
+            try:
+                prediction = self._store.get(*key)
+            except NotFound:
+                files = self._files.erase(*key)
+            else:
+                if prediction.status in UNFINISHED:  # an attempt may be storing its result now
+                    self._store.order_erasure(*key, after_s=ERASE_AFTER_S)
+                    continue
+                # A retry that begins meanwhile is a later attempt.
+                files = self._files.erase_attempts(
+                    *key,
+                    up_to=prediction.attempt,
+                    but=prediction.attempt if prediction.status is Status.COMPLETED else None,
+                )
             self._store.erased(erasure)
-            log.info("prediction_erased", prediction=erasure.prediction_id, files=files)
+            log.info("files_erased", prediction=erasure.prediction_id, files=files)
             erased += 1
         return erased
 
@@ -141,6 +166,9 @@ def put_back_or_fail(
     True when it was put back. Raises LeaseLost.
     """
     claim = claim_of(prediction)
+    # It may have stored a result that no record will point to. First: killed after this, it does
+    # no harm.
+    store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
     if prediction.crashes + 1 >= max_attempts:
         store.fail(claim, ATTEMPTS_USED_UP, beat=beat)
         log.warning("prediction_failed", prediction=claim.id, code=ATTEMPTS_USED_UP.code)
@@ -149,6 +177,25 @@ def put_back_or_fail(
     log.warning("prediction_put_back", prediction=claim.id, attempt=queued.attempt)
     # The first time at once; a job that dies each time is slowed down.
     queue.send(queued, delay_s=min(2**queued.crashes - 2, _LONGEST_DELAY_S))
+    return True
+
+
+def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction) -> bool:
+    """Let a claimed prediction wait for what it depends on, or fail it after many hours of that.
+
+    True when it was put off. The delay doubles from 4 s to 15 minutes, less up to a half by chance,
+    so that not all come back at once. Raises LeaseLost.
+    """
+    claim = claim_of(prediction)
+    if prediction.delays >= MOST_DELAYS:
+        store.fail(claim, DEPENDENCY_DOWN)
+        log.warning("prediction_failed", prediction=claim.id, code=DEPENDENCY_DOWN.code)
+        return False
+    longest_s = min(_FIRST_DELAY_S * 2 ** min(prediction.delays, 16), _LONGEST_PUT_OFF_S)
+    delay_s = round(longest_s * random.uniform(0.5, 1))  # noqa: S311
+    queued = store.put_off(claim, delay_s=delay_s)
+    log.warning("prediction_put_off", prediction=claim.id, delays=queued.delays, delay_s=delay_s)
+    queue.send(queued, delay_s=delay_s)
     return True
 
 

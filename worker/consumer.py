@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -17,12 +19,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ulid import ULID
 
 from predictions import message
+from predictions.aws import may_pass
 from predictions.errors import LeaseLost, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
-from predictions.sweeper import claim_of, put_back_or_fail
+from predictions.sweeper import claim_of, put_back_or_fail, put_off_or_fail
 from predictions.work_queue import Received, WorkQueue
-from worker.job import Broke, Finished, Job, Progress, Refused
+from worker.batch import Batch
+from worker.job import Broke, Finished, Job, Later, Progress, Refused
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 from worker.lease import Lease
 from worker.protection import TaskProtection
@@ -31,12 +35,13 @@ from worker.shutdown import Shutdown
 
 _LISTEN_S = 0.25
 _PAUSE_AFTER_ERROR_S = 2.0
+_FIRST_PAUSE_S = 0.2
 
 log = structlog.get_logger()
 
 
 class Consumer:
-    """One message at a time, one job process of its own."""
+    """One job at a time, one job process of its own."""
 
     def __init__(
         self,
@@ -53,33 +58,42 @@ class Consumer:
         self._job_process = job_process
         self._shutdown = shutdown
         self._protection = protection
+        self.batch = Batch(queue, lease_s=settings.lease_s)
 
     def run(self) -> None:
         """Receive and process until a stop is requested; AWS out of reach only pauses it."""
-        while not self._shutdown.requested:
-            # Now, while nobody waits: once a record is claimed, its lease runs.
-            self._job_process.ensure_ready()
-            try:
-                received = self._queue.receive(wait_s=self._settings.poll_wait_s)
-                if received is None:
-                    continue
-                if self._shutdown.requested:  # it came during the last poll: costs no attempt
-                    self._queue.hand_back(received)
-                    return
-                self.process(received)
-            except (BotoCoreError, ClientError) as exc:
-                # The message, if there was one, becomes visible again by itself.
-                log.warning("aws_unreachable", error=str(exc))
-                self._shutdown.wait(_PAUSE_AFTER_ERROR_S * random.uniform(0.5, 1.5))  # noqa: S311
-            except UnreadableRecord as exc:
-                # Its message comes again until the queue's own limit, and then is a dead letter.
-                log.error("record_unreadable", record=str(exc))
-            except JobProcessUnusable:
-                raise  # no message is to blame: the worker cannot work
-            except Exception as exc:  # noqa: BLE001 - one message must not end the worker
-                # The kind only: the text may quote what the message or the record holds.
-                log.error("message_failed", error=type(exc).__name__)
-                self._shutdown.wait(_PAUSE_AFTER_ERROR_S)
+        try:
+            while not self._shutdown.requested:
+                # Now, while nobody waits: once a record is claimed, its lease runs.
+                self._job_process.ensure_ready()
+                self._work_once()
+        finally:
+            # What came during the last poll, or waited for its turn: it costs no attempt.
+            self.batch.hand_back()
+            self.batch.acknowledge()
+
+    def _work_once(self) -> None:
+        try:
+            received = self.batch.next(wait_s=self._settings.poll_wait_s)
+            if received is None:
+                return
+            if self._shutdown.requested:
+                self._queue.hand_back(received)
+                return
+            self.process(received)
+        except (BotoCoreError, ClientError) as exc:
+            # The message, if there was one, becomes visible again by itself.
+            log.warning("aws_unreachable", error=str(exc))
+            self._shutdown.wait(_PAUSE_AFTER_ERROR_S * random.uniform(0.5, 1.5))  # noqa: S311
+        except UnreadableRecord as exc:
+            # Its message comes again until the queue's own limit, and then is a dead letter.
+            log.error("record_unreadable", record=str(exc))
+        except JobProcessUnusable:
+            raise  # no message is to blame: the worker cannot work
+        except Exception as exc:  # noqa: BLE001 - one message must not end the worker
+            # The kind only: the text may quote what the message or the record holds.
+            log.error("message_failed", error=type(exc).__name__)
+            self._shutdown.wait(_PAUSE_AFTER_ERROR_S)
 
     def process(self, received: Received) -> None:
         """Resolve one message to its record and do what the record needs."""
@@ -102,15 +116,15 @@ class Consumer:
             prediction = self._store.claim(data.account, data.prediction_id, data.attempt, owner)
         except NotFound:
             log.info("message_of_deleted_prediction", prediction=data.prediction_id)
-            self._queue.delete(received)
+            self.batch.done(received)
         except WrongStatus as exc:
             log.info("message_superseded", prediction=data.prediction_id, found=exc.found)
             if exc.found is Status.PROCESSING and exc.attempt == data.attempt:
                 # Another worker has it, or had it and died: then the sweeper puts it back. The
                 # message stays, in case both this and that are wrong.
-                self._queue.extend(received, self._settings.lease_s)
+                self._queue.extend(received, visibility_s=self._settings.lease_s)
             else:
-                self._queue.delete(received)
+                self.batch.done(received)
         else:
             with (
                 structlog.contextvars.bound_contextvars(
@@ -134,7 +148,7 @@ class Consumer:
                 self._queue.send(prediction)
             log.info("message_translated", prediction=prediction_id, found=prediction.status)
         if known:
-            self._queue.delete(received)
+            self.batch.done(received)
         else:
             log.error("message_unreadable", message=received.id, reason="unknown prediction")
             self._queue.dead_letter(received, "no prediction that the body names exists")
@@ -147,11 +161,14 @@ class Consumer:
             outcome = self._run_job(lease, prediction)
             match outcome:
                 case Finished(result, summary):
-                    self._store.complete(claim, result, summary)
+                    self._commit(lease, lambda: self._store.complete(claim, result, summary))
                     log.info("job_completed", rows=result.rows, rows_failed=result.rows_failed)
                 case Refused(failure):
-                    self._store.fail(claim, failure)
+                    self._commit(lease, lambda: self._store.fail(claim, failure))
                     log.info("job_failed", code=failure.code)
+                case Later(error):
+                    log.warning("job_waits", error=error)
+                    put_off_or_fail(self._store, self._queue, prediction)
                 case Broke() | Died():
                     log.warning("job_died", outcome=repr(outcome))
                     put_back_or_fail(
@@ -168,11 +185,30 @@ class Consumer:
             if exc.deleted:  # the job may have stored a result behind the eraser
                 self._store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
             return
-        self._queue.delete(received)
+        self.batch.done(received)
+
+    def _commit(self, lease: Lease, write: Callable[[], object]) -> None:
+        """Make the write that ends the claim; again while AWS does not take it and the claim holds.
+
+        What was computed is not thrown away for a moment's fault. Raises LeaseLost, and the SDK's
+        error when it does not pass in time: then the sweeper finds the record.
+        """
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                write()
+            except (BotoCoreError, ClientError) as exc:
+                if not (may_pass(exc) and lease.may_hold) or self._shutdown.hand_back_now:
+                    raise
+                log.warning("commit_delayed", error=type(exc).__name__)
+                time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311
+                pause_s = min(pause_s * 2, _PAUSE_AFTER_ERROR_S)
+            else:
+                return
 
     def _run_job(
         self, lease: Lease, prediction: Prediction
-    ) -> Finished | Refused | Broke | Died | None:
+    ) -> Finished | Refused | Later | Broke | Died | None:
         """Run the job to its end; None when it had to be stopped for the shutdown.
 
         When this returns or raises, the job process is at work on nothing.
@@ -185,9 +221,10 @@ class Consumer:
                     event = self._job_process.next_event(_LISTEN_S)
                     if isinstance(event, Progress):
                         done = event
-                    elif isinstance(event, Finished | Refused | Broke | Died):
+                    elif isinstance(event, Finished | Refused | Later | Broke | Died):
                         return event
                     lease.keep(done.rows_done, done.fraction_done)
+                    self.batch.keep()
             except BaseException:
                 self._job_process.stop()
                 raise

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from predictions.errors import BadCustomerFile, InputChanged
+from predictions.errors import BadCustomerFile, InputChanged, InputMissing
 from predictions.record import Failure, Prediction, ResultFile, Summary
 
 if TYPE_CHECKING:
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from predictions.files import Files
 
 _PROGRESS_EVERY_S = 0.2
+_MISSING = Failure(
+    code="input-missing",
+    message="The uploaded file is gone.",
+    hint="Upload it again.",
+)
+_CHANGED = Failure(
+    code="input-changed",
+    message="The uploaded file is no longer what was uploaded.",
+    hint="Upload it again. A retry helps only once the file is back as it was.",
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,14 @@ class Broke:
     error: str
 
 
-Event = Ready | Unusable | Progress | Finished | Refused | Broke
+@dataclass(frozen=True)
+class Later:
+    """What the job depends on is down; it is to be tried again later. `error` is of which kind."""
+
+    error: str
+
+
+Event = Ready | Unusable | Progress | Finished | Refused | Later | Broke
 
 
 def main(pipe: Connection, settings: JobSettings) -> None:
@@ -99,7 +116,7 @@ def main(pipe: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
 
     from model.artifact import load
-    from predictions.aws import s3_client
+    from predictions.aws import may_pass, s3_client
     from predictions.files import Files
 
     try:
@@ -120,17 +137,13 @@ def main(pipe: Connection, settings: JobSettings) -> None:
             event = run(job, artifact, files, settings.threads, pipe)
         except BadCustomerFile as exc:
             event = Refused(exc.failure)
+        except InputMissing:
+            event = Refused(_MISSING)
         except InputChanged:
-            event = Refused(
-                Failure(
-                    code="input-changed",
-                    message="The uploaded file is no longer what was uploaded.",
-                    hint="Upload it again. A retry helps only once the file is back as it was.",
-                )
-            )
+            event = Refused(_CHANGED)
         except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
             # The kind only: a message may quote a customer's data.
-            event = Broke(type(exc).__name__)
+            event = (Later if may_pass(exc) else Broke)(type(exc).__name__)
         pipe.send(event)
 
 
@@ -145,7 +158,7 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:
     """Score one upload and store the result; `pipe` is told how far it is.
 
-    Raises BadCustomerFile and InputChanged where the file cannot be scored.
+    Raises BadCustomerFile, InputMissing and InputChanged where the file cannot be scored.
     """
     from model.predict import score_file
     from predictions.files import SummaryFile

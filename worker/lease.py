@@ -68,14 +68,19 @@ class Lease:
             self._shown = fraction_done
         except (BotoCoreError, ClientError) as exc:
             log.warning("renewal_failed", prediction=self.claim.id, error=type(exc).__name__)
-            if self._clock() - self._renewed_at >= self._lease_s:
+            if not self.may_hold:
                 raise LeaseLost(self.claim, "no answer for the whole length of the lease") from exc
         if now - self._extended_at >= self._lease_s / 3:
             self._extend(now)
 
+    @property
+    def may_hold(self) -> bool:
+        """Whether no sweeper can have seen the lease stand still for its whole length."""
+        return self._clock() - self._renewed_at < self._lease_s
+
     def _extend(self, now: float) -> None:
         try:
-            self._queue.extend(self._received, int(self._lease_s))
+            self._queue.extend(self._received, visibility_s=int(self._lease_s))
             self._extended_at = now
         except (BotoCoreError, ClientError) as exc:
             # Whoever receives the message now finds the record PROCESSING and leaves it alone.

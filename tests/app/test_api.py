@@ -27,8 +27,7 @@ def upload(client, content=CONTENT, name="may.csv", **headers):
 
 
 def the_message(cloud):
-    received = cloud.queue.receive(wait_s=0)
-    return message.read(received.body) if received else None
+    return next((message.read(one.body) for one in cloud.queue.receive(wait_s=0)), None)
 
 
 def test_an_upload_is_stored_recorded_and_sent(client, cloud):

@@ -66,7 +66,7 @@ def test_a_prediction_that_fails_says_why_and_has_no_result(product, joined):
         timeout_s=30,
         what="FAILED",
     )
-    assert failed["error"]["code"] == "input-changed"
+    assert failed["error"]["code"] == "input-missing"
     assert failed["error"]["hint"]
     result = product.http.get(f"{product.url}/api/predictions/{prediction.id}/result.csv")
     assert result.status_code == 409

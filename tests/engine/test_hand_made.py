@@ -259,8 +259,8 @@ def test_its_predictions_are_taken_over(account):
         assert b"".join(content) == hand_made.OLD_RESULT
     assert take_over(rows, store, files, queue).counts[Outcome.ALREADY_THERE] == len(rows)
     bodies = []
-    while received := queue.receive(wait_s=0):
-        bodies.append(message.read(received.body))
+    while received := queue.receive(wait_s=0, most=10):
+        bodies += [message.read(one.body) for one in received]
     requests = [body for body in bodies if isinstance(body, message.Request)]
     assert {one.data.prediction_id for one in requests} == {
         row.prediction_id for row in rows if row.id in {"9", "10", "11", "12", "13", "14", "15"}

@@ -11,7 +11,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from localcloud import cloud as local_cloud
-from predictions.errors import InputChanged
+from predictions.errors import InputMissing
 from predictions.files import Files, SummaryFile
 from predictions.record import Claim, Failure, ResultFile, Summary, new_id
 from predictions.store import Erasure, Store
@@ -53,7 +53,7 @@ class Service:
         self.denials.clear()
         try:
             call(self, root, folder)
-        except (ClientError, S3UploadFailedError, InputChanged, AssertionError):
+        except (ClientError, S3UploadFailedError, InputMissing, AssertionError):
             if not self.denials:
                 raise
         return bool(self.denials)
@@ -104,8 +104,7 @@ class Service:
 
     def received(self):
         self.queue.send(self.queued())
-        received = self.queue.receive(wait_s=1)
-        assert received is not None
+        [received] = self.queue.receive(wait_s=1)
         return received
 
     def cut_off(self, upload):
@@ -125,13 +124,18 @@ class Service:
 def fetch_a_missing_upload(service, root, folder):
     gone = root.uploaded()
     root.s3.delete_object(Bucket=UPLOADS, Key=gone.key, VersionId=gone.version_id)
-    with pytest.raises(InputChanged):
+    with pytest.raises(InputMissing):
         service.files.fetch_upload(gone, folder / "input.csv")
 
 
 def erase(service, root, folder):
     prediction = root.completed(folder)
     assert service.files.erase("acme", prediction.id) == 3
+
+
+def erase_an_attempt(service, root, folder):
+    prediction = root.completed(folder)
+    assert service.files.erase_attempts("acme", prediction.id, up_to=1) == 2
 
 
 # No service takes over the first version's predictions: who adopts the account does.
@@ -194,6 +198,7 @@ CALLS = {
         ),
         "store.fail": lambda s, root, _: s.store.fail(root.claim(), FAILURE),
         "store.hand_back": lambda s, root, _: s.store.hand_back(root.claim()),
+        "store.put_off": lambda s, root, _: s.store.put_off(root.claim(), delay_s=4),
         "store.put_back": lambda s, root, _: s.store.put_back(root.claim()),
         "store.take_resend": lambda s, root, _: s.store.take_resend(root.queued()),
         "store.queued_and_due": lambda s, _, __: a_sweep_finds(s.store.queued_and_due()),
@@ -205,7 +210,7 @@ CALLS = {
         "store.erased": lambda s, _, __: s.store.erased(Erasure("acme", new_id())),
         "queue.send": lambda s, root, _: s.queue.send(root.queued()),
         "queue.receive": lambda s, _, __: s.queue.receive(wait_s=0),
-        "queue.extend": lambda s, root, _: s.queue.extend(root.received(), 1),
+        "queue.extend": lambda s, root, _: s.queue.extend(root.received(), visibility_s=1),
         "queue.hand_back": lambda s, root, _: s.queue.hand_back(root.received()),
         "queue.delete": lambda s, root, _: s.queue.delete(root.received()),
         "queue.dead_letter": lambda s, root, _: s.queue.dead_letter(root.received(), "why"),
@@ -214,6 +219,7 @@ CALLS = {
         ),
         "files.fetch_upload of a missing one": fetch_a_missing_upload,
         "files.erase": erase,
+        "files.erase_attempts": erase_an_attempt,
         "files.put_result": lambda s, _, folder: s.result(folder, new_id()),
         "files.put_result in parts": lambda s, _, folder: s.result(folder, new_id(), IN_PARTS),
         "files.put_result cut off": lambda s, _, folder: s.cut_off(

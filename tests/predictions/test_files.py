@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from predictions.errors import InputChanged
+from predictions.errors import InputMissing
 from predictions.files import SummaryFile
 from predictions.record import Summary
 
@@ -63,7 +63,7 @@ def test_the_recorded_version_is_fetched_even_when_the_object_was_overwritten(cl
 def test_an_upload_that_is_gone_is_told(cloud, tmp_path):
     stored = put(cloud, b"first")
     cloud.files.erase("demo", "p")
-    with pytest.raises(InputChanged):
+    with pytest.raises(InputMissing):
         cloud.files.fetch_upload(stored, tmp_path / "f")
 
 

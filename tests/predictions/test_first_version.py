@@ -42,7 +42,8 @@ def record(cloud, old_id, account="demo"):
 def sent(cloud):
     """The predictions that the queue's messages name, all in today's format; it is empty then."""
     found = []
-    while received := cloud.queue.receive(wait_s=0):
+    while messages := cloud.queue.receive(wait_s=0):
+        [received] = messages
         request = message.read(received.body)
         assert isinstance(request, message.Request)
         found.append(request.data.prediction_id)
@@ -347,7 +348,8 @@ def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch):
     )
 
     while received := cloud.queue.receive(wait_s=0):
-        consumer.process(received)
+        consumer.process(*received)
+        consumer.batch.acknowledge()
 
     for old, account in (("9", "demo"), ("10", "demo"), ("11", "demo"), ("15", "ana")):
         prediction = record(cloud, old, account)

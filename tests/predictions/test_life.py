@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -73,6 +74,7 @@ class Life(RuleBasedStateMachine):
         self.attempts = {}  # the highest attempt seen
         self.holder = {}  # who may commit: the last claim that was granted and not ended
         self.completions = {}
+        self.completed = {}  # the claim that completed it, for those that are not deleted
         self.serial = 0
 
     def teardown(self):
@@ -120,6 +122,7 @@ class Life(RuleBasedStateMachine):
         else:
             del self.expected[key]
             self.holder.pop(key, None)
+            self.completed.pop(key, None)
 
     @rule(key=predictions, other=ACCOUNTS)
     def another_account_sees_nothing(self, key, other):
@@ -199,9 +202,13 @@ class Life(RuleBasedStateMachine):
         def write():
             self.store.complete(claim, result, SUMMARY)
 
+        if claim == self.completed.get((claim.account, claim.id)):
+            write()  # its answer was lost, and the SDK makes the call again
+            return
         if self.commit(claim, write, Status.COMPLETED):
             key = (claim.account, claim.id)
             self.completions[key] = self.completions.get(key, 0) + 1
+            self.completed[key] = claim
 
     @rule(claim=claims)
     def fail(self, claim):
@@ -221,6 +228,14 @@ class Life(RuleBasedStateMachine):
         taken = self.start(key, owner)
         self.complete(claim)  # only the owner tells the two claims apart
         return taken
+
+    @rule(claim=claims, delay_s=st.sampled_from([1, 900]))
+    def put_off(self, claim, delay_s):
+        if self.commit(claim, lambda: self.store.put_off(claim, delay_s=delay_s), Status.QUEUED):
+            queued = self.store.get(claim.account, claim.id)
+            assert queued.attempt == claim.attempt
+            assert queued.delays > 0
+            assert queued.due_at >= self.now + delay_s, "no sweeper sends it before"
 
     @rule(claim=consumes(claims))
     def worker_dies(self, claim):
@@ -255,7 +270,8 @@ class Life(RuleBasedStateMachine):
         for _ in range(3 * MAX_ATTEMPTS):
             self.now += 24 * 3600  # longer than any resend time
             self.sweeper.sweep()
-            while (received := self.cloud.queue.receive(wait_s=0)) is not None:
+            while messages := self.cloud.queue.receive(wait_s=0):
+                [received] = messages
                 data = message.read(received.body).data
                 key = (data.account, data.prediction_id)
                 try:
@@ -319,4 +335,4 @@ Life.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(300)(Life.TestCase)  # a minute or so, on a busy machine more

@@ -5,12 +5,14 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from botocore.exceptions import ClientError
 
+from predictions import sweeper
 from predictions.record import Band, Failure, ResultFile, Status, Summary, new_id
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
-from worker.job import Broke, Finished, Progress, Refused
+from worker.job import Broke, Finished, Later, Progress, Refused
 from worker.job_process import Died
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
@@ -78,9 +80,9 @@ def worker(cloud, monkeypatch, tmp_path):
 
 
 def take(cloud, consumer):
-    received = cloud.queue.receive(wait_s=0)
-    assert received is not None, "no message is there"
+    [received] = cloud.queue.receive(wait_s=0)
     consumer.process(received)
+    consumer.batch.acknowledge()
 
 
 def messages(cloud, url=None):
@@ -128,6 +130,66 @@ def test_a_job_that_dies_gets_another_attempt_and_then_fails(cloud, worker, end)
     take(cloud, worker(end)[0])
     assert now(cloud, prediction).failure.code == "attempts-used-up"
     assert messages(cloud) == (0, 0)
+
+
+def unreachable(status=503):
+    response = {"Error": {"Code": "Whatever"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "UpdateItem")
+
+
+def test_what_depends_on_something_that_is_down_waits_and_costs_no_attempt(cloud, worker):
+    prediction = queued(cloud)
+    take(cloud, worker(Later("ReadTimeoutError"))[0])
+    waits = now(cloud, prediction)
+    assert (waits.status, waits.attempt) == (Status.QUEUED, 1)
+    assert (waits.crashes, waits.delays) == (0, 1)
+    assert cloud.queue.receive(wait_s=0) == [], "not at once"
+    [message] = cloud.sqs.get_queue_attributes(
+        QueueUrl=cloud.queue_url, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    )["Attributes"].values()
+    assert message == "1"
+
+
+def test_what_depends_on_something_that_stays_down_fails_in_the_end(cloud, worker, monkeypatch):
+    monkeypatch.setattr(sweeper, "MOST_DELAYS", 2)
+    monkeypatch.setattr(sweeper, "_FIRST_DELAY_S", 0)
+    prediction = queued(cloud)
+    for _ in range(3):
+        take(cloud, worker(Later("ReadTimeoutError"))[0])
+    failed = now(cloud, prediction)
+    assert (failed.status, failed.failure.code) == (Status.FAILED, "dependency-down")
+    assert messages(cloud) == (0, 0)
+    assert cloud.store.requeue(prediction.account, prediction.id).delays == 0
+
+
+def test_a_result_is_committed_once_the_table_takes_it_again(cloud, worker, monkeypatch):
+    prediction = queued(cloud)
+    complete, faults = cloud.store.complete, [unreachable(), unreachable()]
+
+    def fail_twice(*arguments):
+        if faults:
+            raise faults.pop()
+        return complete(*arguments)
+
+    monkeypatch.setattr(cloud.store, "complete", fail_twice)
+    consumer, job_process = worker(Finished(RESULT, SUMMARY))
+    take(cloud, consumer)
+    assert now(cloud, prediction).status is Status.COMPLETED
+    assert len(job_process.jobs) == 1
+
+
+def test_a_result_that_the_table_refuses_is_not_tried_again(cloud, worker, monkeypatch):
+    queued(cloud)
+    tries = []
+
+    def refuse(*arguments):
+        tries.append(arguments)
+        raise unreachable(status=400)
+
+    monkeypatch.setattr(cloud.store, "complete", refuse)
+    with pytest.raises(ClientError):
+        take(cloud, worker(Finished(RESULT, SUMMARY))[0])
+    assert len(tries) == 1
 
 
 def test_a_person_may_retry_after_the_last_attempt(cloud, worker):
@@ -211,7 +273,7 @@ def test_an_unreadable_record_stops_nobody(cloud, worker, monkeypatch):
     receive = cloud.queue.receive
     polls = iter(range(3))
 
-    def stop_after_two(*, wait_s):
+    def stop_after_two(*, wait_s, most):
         if next(polls) == 2:
             shutdown.request()
         return receive(wait_s=0)
@@ -234,7 +296,7 @@ def test_an_error_that_nobody_foresaw_ends_no_worker(cloud, worker, monkeypatch)
             raise ArithmeticError("whatever")
         return claim(account, prediction_id, *rest)
 
-    def stop_after_two(*, wait_s):
+    def stop_after_two(*, wait_s, most):
         if next(polls) == 2:
             shutdown.request()
         return receive(wait_s=0)
@@ -297,7 +359,7 @@ def test_a_message_of_the_last_poll_is_handed_back(cloud, worker, monkeypatch):
     consumer, job_process = worker(shutdown=shutdown)
     receive = cloud.queue.receive
 
-    def stop_while_polling(*, wait_s):
+    def stop_while_polling(*, wait_s, most):
         shutdown.request()
         return receive(wait_s=0)
 

@@ -13,7 +13,7 @@ import pytest
 
 from plain import a_prediction
 from product import alive, wait_for
-from worker.job import Broke, Job, JobSettings
+from worker.job import Job, JobSettings, Later
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_its_death_is_told_until_a_new_one_is_made_ready(job_process, tmp_path):
     assert second.pid != first.pid
 
 
-def test_an_error_is_told_by_its_kind_only_and_the_process_lives_on(
+def test_what_is_down_is_told_by_its_kind_only_and_the_process_lives_on(
     job_process, tmp_path, monkeypatch
 ):
     job_process.stop()
@@ -58,7 +58,7 @@ def test_an_error_is_told_by_its_kind_only_and_the_process_lives_on(
     job_process.ensure_ready()
     for _ in range(2):
         job_process.run(Job(a_prediction(), tmp_path))
-        assert job_process.next_event(60) == Broke("EndpointConnectionError")
+        assert job_process.next_event(60) == Later("EndpointConnectionError")
 
 
 def test_stopping_kills_it(job_process):

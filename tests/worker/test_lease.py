@@ -27,7 +27,7 @@ def held(cloud, clock):
     """Give a lease on a claimed prediction whose message is in flight to us."""
     prediction = cloud.submit(b"id\n1\n")
     cloud.queue.send(prediction)
-    received = cloud.queue.receive(wait_s=0)
+    [received] = cloud.queue.receive(wait_s=0)
     claimed = cloud.store.claim(prediction.account, prediction.id, 1, "me")
     return Lease(
         cloud.store, cloud.queue, claim_of(claimed), received, lease_s=LEASE_S, clock=clock
@@ -53,7 +53,11 @@ def test_progress_is_shown_twice_a_second(cloud, clock, held):
 
 def test_the_message_stays_invisible_with_it(cloud, clock, held, monkeypatch):
     extended = []
-    monkeypatch.setattr(cloud.queue, "extend", lambda received, s: extended.append((clock.now, s)))
+    monkeypatch.setattr(
+        cloud.queue,
+        "extend",
+        lambda received, visibility_s: extended.append((clock.now, visibility_s)),
+    )
     for second in range(31):
         clock.now = second
         held.keep(second, second / 31)

@@ -1,0 +1,112 @@
+"""What a lost attempt has stored is removed, and never what a record points to."""
+
+from __future__ import annotations
+
+import pytest
+
+from finished import FAILURE, RESULT, SUMMARY
+from predictions.files import SummaryFile
+from predictions.record import ResultFile
+from predictions.store import ERASE_AFTER_S, Store
+from predictions.sweeper import Sweeper, claim_of, put_back_or_fail
+
+
+class Life:
+    """A store whose time a test moves, and its sweeper."""
+
+    def __init__(self, cloud, folder):
+        self.cloud, self.folder = cloud, folder
+        self.now = 1_000_000.0
+        self.store = Store(cloud.table, resend_after_s=60, clock=lambda: self.now)
+        self.sweeper = Sweeper(
+            self.store, cloud.queue, cloud.files, lease_s=30, max_attempts=2, clock=lambda: self.now
+        )
+
+    def claimed(self, prediction):
+        return self.store.claim(prediction.account, prediction.id, prediction.attempt, "me")
+
+    def stored(self, prediction):
+        """Store the result of an attempt, and commit nothing."""
+        path = self.folder / "result.csv"
+        path.write_text(RESULT)
+        summary = SummaryFile(
+            prediction=prediction.id,
+            model="m1",
+            rows=2,
+            rows_failed=0,
+            summary=SUMMARY,
+            customers_at_risk=(),
+        )
+        where = (prediction.account, prediction.id, prediction.attempt)
+        key, summary_key = self.cloud.files.put_result(*where, path, summary)
+        return ResultFile(key=key, summary_key=summary_key, rows=2, rows_failed=0, model="m1")
+
+    def lose(self, prediction):
+        """Store a result and die; return what the prediction is then."""
+        claimed = self.claimed(prediction)
+        self.stored(claimed)
+        put_back_or_fail(self.store, self.cloud.queue, claimed, 2)
+        return self.store.get(prediction.account, prediction.id)
+
+    def attempts_stored(self):
+        listed = self.cloud.s3.list_object_versions(Bucket=self.cloud.results_bucket)
+        return {int(one["Key"].split("/")[3]) for one in listed.get("Versions", ())}
+
+    def much_later(self):
+        self.now += ERASE_AFTER_S
+        self.sweeper.sweep()
+
+
+@pytest.fixture
+def life(cloud, tmp_path):
+    return Life(cloud, tmp_path)
+
+
+def test_once_another_attempt_has_completed_the_lost_one_s_files_are_removed(life, cloud):
+    again = life.lose(cloud.submit(b"id\n1\n"))
+    claimed = life.claimed(again)
+    life.store.complete(claim_of(claimed), life.stored(claimed), SUMMARY)
+    assert life.attempts_stored() == {1, 2}
+    life.much_later()
+    assert life.attempts_stored() == {2}
+    cloud.files.open_result(life.store.get(again.account, again.id))
+    assert list(life.store.erasures_due()) == []
+
+
+def test_while_it_waits_or_runs_nothing_is_removed(life, cloud):
+    again = life.lose(cloud.submit(b"id\n1\n"))
+    life.much_later()
+    claimed = life.claimed(again)
+    result = life.stored(claimed)
+    life.now += ERASE_AFTER_S
+    life.store.renew(claim_of(claimed), rows_done=1, fraction_done=0.5)
+    life.sweeper.sweep()
+    assert life.attempts_stored() == {1, 2}
+    life.store.complete(claim_of(claimed), result, SUMMARY)
+    life.much_later()
+    assert life.attempts_stored() == {2}
+
+
+def test_when_it_fails_nothing_of_any_attempt_is_kept_but_the_upload(life, cloud):
+    again = life.lose(cloud.submit(b"id\n1\n"))
+    claimed = life.claimed(again)
+    life.stored(claimed)
+    life.store.fail(claim_of(claimed), FAILURE)
+    life.much_later()
+    assert life.attempts_stored() == set()
+    cloud.files.fetch_upload(again.input, life.folder / "input.csv")
+
+
+def test_a_retry_that_began_meanwhile_keeps_its_files(life, cloud, monkeypatch):
+    """It begins between the look at the record and the removal."""
+    life.lose(life.lose(cloud.submit(b"id\n1\n")))
+    erase = cloud.files.erase_attempts
+
+    def retry_first(account, prediction_id, **which):
+        claimed = life.claimed(life.store.requeue(account, prediction_id))
+        life.store.complete(claim_of(claimed), life.stored(claimed), SUMMARY)
+        return erase(account, prediction_id, **which)
+
+    monkeypatch.setattr(cloud.files, "erase_attempts", retry_first)
+    life.much_later()
+    assert life.attempts_stored() == {3}
