@@ -246,19 +246,16 @@ class Files:
         return OldFile(bucket, key, head["LastModified"])
 
     def _erase_versions(self, bucket: str, prefix: str) -> int:
-        erased = 0
         pages = self._s3.get_paginator("list_object_versions").paginate(
             Bucket=bucket, Prefix=prefix
         )
-        for page in pages:
-            for entry in page.get("Versions", ()):
-                if entry["IsLatest"]:
-                    self._s3.delete_object(Bucket=bucket, Key=entry["Key"])
-                self._s3.delete_object(
-                    Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"]
-                )
-                erased += 1
-        return erased
+        # All are listed first: AWS does not say what follows a page whose last version is gone.
+        entries = [entry for page in pages for entry in page.get("Versions", ())]
+        for entry in entries:
+            if entry["IsLatest"]:
+                self._s3.delete_object(Bucket=bucket, Key=entry["Key"])
+            self._s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+        return len(entries)
 
 
 class Measured:

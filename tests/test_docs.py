@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from differences import DIFFERENCES
 from retainwise.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,16 @@ def test_every_retainwise_command_in_the_texts_exists():
         for name in re.findall(r"`(?:\.venv/bin/)?retainwise ([a-z]+)", text.read_text())
     }
     assert {"deploy", "drift", "rollback"} <= named <= set(COMMANDS)
+
+
+def test_every_test_that_the_texts_name_exists():
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"def (test_\w+)\(", path.read_text())
+    }
+    named = {name for text in TEXTS for name in re.findall(r"`(test_\w+)`", text.read_text())}
+    assert {known.test for known in DIFFERENCES} <= named <= tests
 
 
 def test_every_command_of_the_command_line_explains_itself():

@@ -1,6 +1,7 @@
 """Single steps of the store that the state machine in test_life.py does not reach."""
 
 import pytest
+from boto3.dynamodb.conditions import Key
 
 from memory_cloud import TRACEPARENT
 from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord
@@ -14,7 +15,7 @@ from predictions.record import (
     Summary,
     new_id,
 )
-from predictions.store import IDEMPOTENCY_TTL_S, Store
+from predictions.store import IDEMPOTENCY_TTL_S, UNFINISHED_INDEX, Store
 from predictions.sweeper import claim_of
 
 FILE = InputFile(key="uploads/demo/x/input.csv", name="a.csv", size_bytes=1, sha256="aa", etag="e")
@@ -133,6 +134,24 @@ def test_resends_come_at_doubling_times_and_to_one_sweeper_only(store, clock):
         assert store.take_resend(due[0])
         assert not store.take_resend(due[0]), "a second sweeper was let in"
     assert waits == [60, 120, 240, 480]
+
+
+def test_a_record_is_taken_for_what_it_is_though_the_index_is_behind(
+    store, clock, cloud, monkeypatch
+):
+    """DynamoDB lets an index follow the table when it likes."""
+    started, deleted = submit(store), submit(store)
+    clock[0] += 60
+    stale = cloud.table.query(
+        IndexName=UNFINISHED_INDEX, KeyConditionExpression=Key("unfinished").eq("QUEUED")
+    )
+    assert stale["Count"] == 2
+    store.claim("demo", started, 1, "me")
+    store.delete("demo", deleted, erase_after_s=0)
+    monkeypatch.setattr(cloud.table, "query", lambda **_: stale)
+
+    assert list(store.queued_and_due()) == []
+    assert [found.id for found in store.processing()] == [started]
 
 
 def test_deleting_an_old_prediction_leaves_the_key_to_the_newer_one(store, clock):

@@ -309,6 +309,31 @@ def test_an_error_that_nobody_foresaw_ends_no_worker(cloud, worker, monkeypatch)
     assert messages(cloud) == (0, 1)
 
 
+def test_a_prediction_whose_message_cannot_be_deleted_is_completed_once(cloud, worker, monkeypatch):
+    prediction = queued(cloud)
+    shutdown = Shutdown(10)
+    consumer, job_process = worker(Finished(RESULT, SUMMARY), shutdown=shutdown)
+    monkeypatch.setattr(shutdown, "wait", lambda _seconds: False)
+    delete, receive, polls = cloud.queue.delete, cloud.queue.receive, iter(range(3))
+
+    def refused_once(*received):
+        monkeypatch.setattr(cloud.queue, "delete", delete)
+        cloud.queue.hand_back(*received)  # as if its time were over
+        raise ClientError({"Error": {"Code": "ReceiptHandleIsInvalid"}}, "DeleteMessage")
+
+    def stop_after_two(*, wait_s, most):
+        if next(polls) == 2:
+            shutdown.request()
+        return receive(wait_s=0)
+
+    monkeypatch.setattr(cloud.queue, "delete", refused_once)
+    monkeypatch.setattr(cloud.queue, "receive", stop_after_two)
+    consumer.run()
+    assert now(cloud, prediction).status is Status.COMPLETED
+    assert len(job_process.jobs) == 1
+    assert messages(cloud) == (0, 0)
+
+
 def test_the_message_of_a_deleted_prediction_is_deleted(cloud, worker):
     prediction = queued(cloud)
     cloud.store.delete(prediction.account, prediction.id, erase_after_s=0)

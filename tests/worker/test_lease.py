@@ -1,7 +1,7 @@
 """When a lease is renewed, and what ends it."""
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from predictions.errors import LeaseLost
 from predictions.sweeper import claim_of
@@ -88,3 +88,15 @@ def test_silence_of_the_table_ends_it_after_its_whole_length(clock, cloud, held,
     clock.now = LEASE_S
     with pytest.raises(LeaseLost, match="no answer"):
         held.keep(0, 0.0)
+
+
+def test_a_refused_extension_ends_nothing(cloud, clock, held, monkeypatch):
+    """SQS may refuse a receipt whose time is over; the record is the fence."""
+
+    def refused(*_, **__):
+        raise ClientError({"Error": {"Code": "MessageNotInflight"}}, "ChangeMessageVisibility")
+
+    monkeypatch.setattr(cloud.queue, "extend", refused)
+    for clock.now in (10, 20, 30, 40):
+        held.keep(0, 0.0)
+    assert beat(cloud, held) == 4
