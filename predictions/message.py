@@ -13,11 +13,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from predictions.record import AccountId, Prediction, PredictionId, utc_now
 
@@ -47,7 +46,7 @@ class Request(BaseModel):
     type: Literal["retainwise.prediction.requested"] = "retainwise.prediction.requested"
     source: str = "/retainwise/predictions"
     id: str = Field(default_factory=lambda: str(uuid4()))
-    time: datetime = Field(default_factory=utc_now)
+    time: AwareDatetime = Field(default_factory=utc_now)
     subject: str
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str

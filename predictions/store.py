@@ -5,6 +5,7 @@
     renew         PROCESSING → PROCESSING  beat + 1, progress
     complete      PROCESSING → COMPLETED   with the result's key, in the same write
     fail          PROCESSING → FAILED      with code, message and hint
+    give_up       QUEUED     → FAILED      its last message is a dead letter: nothing takes it
     hand_back     PROCESSING → QUEUED      same attempt: given back on purpose
     put_off       PROCESSING → QUEUED      same attempt, later: a dependency is down
     put_back      PROCESSING → QUEUED      attempt + 1: its worker or its job died
@@ -17,6 +18,11 @@ Every write names the state that it leaves and, out of PROCESSING, the owner and
     A  claims 1 --- stalls ------------- completes 1: refused
                       lease ends ^ put back as 2
     B                          claims 2 ------------ completes 2: accepted
+
+Giving up names the attempt and the time of the next resend, which every other step sets anew:
+
+    A  reads QUEUED ------------------------------------- gives up: refused
+    B                 resends, or claims and hands back
 
 The table's items, by sort key `id`: a ULID is a prediction; `idempotency/…` remembers an
 Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files; `columns` remembers
@@ -384,6 +390,24 @@ class Store:
             to=Status.FAILED,
             put={"failure": _as_text(failure), "finished_at": utc_now().isoformat()},
             beat=beat,
+        )
+
+    def give_up(self, queued: Prediction, failure: Failure) -> Prediction:
+        """QUEUED → FAILED, if nothing has happened to it since it was read as `queued`.
+
+        Raises NotFound, or WrongStatus when it was claimed, sent again, handed back or finished.
+        """
+        due_at = Attr("due_at")
+        as_read = (
+            due_at.not_exists() if queued.due_at is None else due_at.eq(Decimal(str(queued.due_at)))
+        )
+        return self._step(
+            {"account": queued.account, "id": queued.id},
+            # Status and attempt are also those of a record that was claimed and handed back.
+            leaving=Attr("status").eq(Status.QUEUED) & Attr("attempt").eq(queued.attempt) & as_read,
+            to=Status.FAILED,
+            put={"failure": _as_text(failure), "finished_at": utc_now().isoformat()},
+            refused=lambda found: WrongStatus(found, f"QUEUED as at {queued.updated_at}"),
         )
 
     def hand_back(self, claim: Claim) -> Prediction:

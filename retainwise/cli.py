@@ -13,6 +13,7 @@ COMMANDS = {
     "adopt": ("retainwise.adopt:adopt", "Bring what was built by hand under management."),
     "bootstrap": ("operations.commands:bootstrap", "Prepare an account, once, for deploys."),
     "deploy": ("operations.commands:deploy", "Bring what this checkout declares to a stack."),
+    "dlq": ("retainwise.dlq:dlq", "What nobody could finish: look, send again, settle."),
     "drift": ("operations.commands:drift", "Where AWS differs from what is declared."),
     "evaluate": ("model.commands:evaluate", "How good a model is on labelled customers."),
     "lease": ("operations.commands:lease", "Who changes a stack right now, or did last."),

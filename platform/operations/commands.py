@@ -111,7 +111,7 @@ def _in_words(last: Holder | None, now: datetime) -> str:
     if last.holds(now):
         return (
             f"{last.owner} holds the deploy lease to {last.what}, since {since} "
-            f"({_lasting(last.since, now)}); renewed {_lasting(last.renewed, now)} ago, it ends by "
+            f"({lasting(last.since, now)}); renewed {lasting(last.renewed, now)} ago, it ends by "
             f"itself at {end} unless it is renewed again"
         )
     if last.released is None:
@@ -123,7 +123,7 @@ def _in_words(last: Holder | None, now: datetime) -> str:
     )
 
 
-def _lasting(start: datetime, end: datetime) -> str:
+def lasting(start: datetime, end: datetime) -> str:
     """Write a time span for people: `42 s`, `3 min 20 s`, `1 h 5 min`."""
     seconds = max(0, round((end - start).total_seconds()))
     minutes, s = divmod(seconds, 60)
@@ -159,7 +159,7 @@ def releases(stack: str, limit: int, as_json: bool, folder: Path | None) -> None
         click.echo(json.dumps({"stack": stack, "releases": whole, "damaged": damaged}, indent=1))
     elif found:
         header = ("ID", "STARTED (UTC)", "WHO", "WHAT", "REVISION", "IMAGES", "RESULT", "REASON")
-        _say_table([header, *map(_row, found)])
+        say_table([header, *map(_row, found)])
     elif not damaged:
         click.echo(f"{stack}: nothing has been released yet")
     if damaged:
@@ -184,7 +184,7 @@ def _row(release: Release) -> tuple[str, ...]:
     )
 
 
-def _say_table(rows: Sequence[Sequence[str]]) -> None:
+def say_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns; what could move a terminal's cursor is left out."""
     shown = [["".join(filter(str.isprintable, _one_line(cell))) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
@@ -344,7 +344,7 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
         account = StackAccount.of(stack, folder or CHECKOUT)
         if restore is None:
             header = ("VERSION", "WRITTEN (UTC)", "BYTES", "RESOURCES", "")
-            _say_table(
+            say_table(
                 [header, *(_version(account, one) for one in islice(versions(account), limit))]
             )
             return
@@ -413,4 +413,4 @@ def confirmed(question: str, yes: bool) -> bool:
     """Ask a person; without a terminal, `--yes` has to say it."""
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: say --yes")
-    return yes or click.confirm(question)
+    return yes or click.confirm(question, err=True)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from emulator import Emulator, running_emulator
-from localcloud import cloud as local_cloud
 from operations.graph import Graph
 from third_service import with_third_service
 
@@ -58,10 +57,4 @@ def bootstrapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]
 @pytest.fixture
 def sdk_of_the_emulator(bootstrapped: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's own configuration as somebody has it who is the account's root."""
-    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", bootstrapped.endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", local_cloud.ACCOUNT_ID)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local_cloud.SECRET)
+    bootstrapped.as_root(monkeypatch)

@@ -55,13 +55,14 @@ class Life(RuleBasedStateMachine):
 
     predictions = Bundle("predictions")
     claims = Bundle("claims")
+    looks = Bundle("looks")
 
     def __init__(self):
         super().__init__()
         self.opened = memory_cloud()
         self.cloud = self.opened.__enter__()
         self.now = 1_000_000.0
-        self.store = Store(self.cloud.table, resend_after_s=RESEND_S, clock=lambda: self.now)
+        self.store = Store(self.cloud.table, resend_after_s=RESEND_S, clock=self.clock)
         self.sweeper = Sweeper(
             self.store,
             self.cloud.queue,
@@ -76,6 +77,11 @@ class Life(RuleBasedStateMachine):
         self.completions = {}
         self.completed = {}  # the claim that completed it, for those that are not deleted
         self.serial = 0
+
+    def clock(self):
+        """No two steps are at the same time."""
+        self.now += 0.001
+        return self.now
 
     def teardown(self):
         try:
@@ -133,6 +139,25 @@ class Life(RuleBasedStateMachine):
                 except NotFound:
                     continue
                 raise AssertionError(f"{call.__name__} gave {key} to {other}")
+
+    # ---- what operators do ----
+
+    @rule(target=looks, key=predictions)
+    def look(self, key):
+        return self.store.get(*key) if key in self.expected else multiple()
+
+    @rule(look=looks)
+    def give_up(self, look):
+        key = (look.account, look.id)
+        is_as_read = key in self.expected and self.store.get(*key) == look
+        try:
+            self.store.give_up(look, BAD_FILE)
+        except (NotFound, WrongStatus):
+            assert not (is_as_read and look.status is Status.QUEUED)
+        else:
+            assert is_as_read, "something had happened to it since"
+            assert self.expected[key] is Status.QUEUED
+            self.expected[key] = Status.FAILED
 
     # ---- what workers do ----
 

@@ -4,7 +4,7 @@ import pytest
 from boto3.dynamodb.conditions import Key
 
 from memory_cloud import TRACEPARENT
-from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord
+from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import (
     Band,
     Failure,
@@ -12,6 +12,7 @@ from predictions.record import (
     Remembered,
     ResultFile,
     RowErrorCount,
+    Status,
     Summary,
     new_id,
 )
@@ -19,6 +20,7 @@ from predictions.store import IDEMPOTENCY_TTL_S, UNFINISHED_INDEX, Store
 from predictions.sweeper import claim_of
 
 FILE = InputFile(key="uploads/demo/x/input.csv", name="a.csv", size_bytes=1, sha256="aa", etag="e")
+BAD = Failure(code="c", message="m", hint="h")
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def test_a_retry_forgets_the_times_of_the_attempt_before(store):
     prediction_id = submit(store)
     claimed = store.claim("demo", prediction_id, 1, "me")
     assert claimed.started_at
-    failed = store.fail(claim_of(claimed), Failure(code="c", message="m", hint="h"))
+    failed = store.fail(claim_of(claimed), BAD)
     assert failed.finished_at
     queued = store.requeue("demo", prediction_id)
     assert (queued.started_at, queued.finished_at) == (None, None)
@@ -226,6 +228,60 @@ def test_a_write_that_met_another_one_is_repeated(store, cloud, monkeypatch, con
     store.delete("demo", submit(store), erase_after_s=0)
     assert left == [0]
     assert store.page("demo").predictions == ()
+
+
+def test_what_nobody_takes_is_given_up_once(store):
+    queued = store.get("demo", submit(store))
+    given_up = store.give_up(queued, BAD)
+    assert (given_up.status, given_up.attempt, given_up.failure) == (Status.FAILED, 1, BAD)
+    assert given_up.finished_at
+    assert given_up.due_at is None
+    with pytest.raises(WrongStatus) as refused:
+        store.give_up(queued, BAD)
+    assert refused.value.found is Status.FAILED
+
+
+def retried(store, queued):
+    claim = claim_of(store.claim("demo", queued.id, 1, "me"))
+    store.fail(claim, BAD)
+    store.requeue("demo", queued.id)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda store, queued: store.take_resend(queued),
+        lambda store, queued: store.claim("demo", queued.id, 1, "me"),
+        lambda store, queued: store.hand_back(claim_of(store.claim("demo", queued.id, 1, "me"))),
+        lambda store, queued: store.put_back(claim_of(store.claim("demo", queued.id, 1, "me"))),
+        retried,
+    ],
+    ids=["resent", "claimed", "handed back", "put back", "retried"],
+)
+def test_what_moved_since_it_was_read_is_not_given_up(store, clock, meanwhile):
+    queued = store.get("demo", submit(store))
+    clock[0] += 0.001
+    meanwhile(store, queued)
+    moved = store.get("demo", queued.id)
+    with pytest.raises(WrongStatus):
+        store.give_up(queued, BAD)
+    assert store.get("demo", queued.id) == moved
+
+
+def test_what_was_deleted_since_it_was_read_is_not_given_up(store):
+    queued = store.get("demo", submit(store))
+    store.delete("demo", queued.id)
+    with pytest.raises(NotFound):
+        store.give_up(queued, BAD)
+
+
+def test_a_record_without_a_resend_time_can_be_given_up(store, cloud):
+    """Nothing finds it: it is in no index."""
+    prediction_id = submit(store)
+    cloud.table.update_item(
+        Key={"account": "demo", "id": prediction_id}, UpdateExpression="REMOVE due_at"
+    )
+    assert store.give_up(store.get("demo", prediction_id), BAD).status is Status.FAILED
 
 
 def test_column_matches_are_remembered_for_their_account_alone(cloud):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from localcloud import cloud as local_cloud
 from localcloud.apply import Applied, apply
@@ -65,6 +66,16 @@ class Emulator:
             route53.create_hosted_zone(Name=domain, CallerReference="test")
             zones = route53.list_hosted_zones()["HostedZones"]
         return zones[0]["Id"].rpartition("/")[2]
+
+    def as_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Give the SDK's own configuration as somebody has it who is the account's root."""
+        for variable in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", self.endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", local_cloud.ACCOUNT_ID)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", local_cloud.SECRET)
 
     def as_role(self, name: str) -> boto3.Session:
         """A session of the role with this name."""
