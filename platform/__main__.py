@@ -28,7 +28,6 @@ from infra.tags import tag_everything
 from infra.trails import Trails
 
 PORT = 8000  # on which the web service listens
-WORKER_READY = "/tmp/worker-ready"  # noqa: S108 - in the task, there while it can take jobs
 
 settings = read_settings()  # a wrong one ends it here, before anything is declared
 name = f"{settings.environment}-retainwise"
@@ -103,7 +102,7 @@ Service(
     scaling=ByBacklog(queues.queue.name, settings.services.worker.backlog_per_task),
     counts=metrics.OF_WORKER,
     alarms=alarms.take_back_worker,
-    is_healthy=["test", "-f", WORKER_READY],
+    is_healthy=["python", "-m", "worker.heartbeat"],
 )
 
 pulumi.export("queue_url", queues.queue.url)

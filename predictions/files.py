@@ -11,7 +11,7 @@ nothing that a record points to.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -104,8 +104,10 @@ class Files:
             version_id=head.get("VersionId"),
         )
 
-    def fetch_upload(self, input_file: InputFile, target: Path) -> None:
-        """Download the recorded version of an upload.
+    def fetch_upload(
+        self, input_file: InputFile, target: Path, *, moved: Callable[[int], None] | None = None
+    ) -> None:
+        """Download the recorded version of an upload; `moved` is told of bytes as they come.
 
         Raises InputMissing when it is gone, InputChanged when it is another file by now.
         """
@@ -116,7 +118,12 @@ class Files:
                 if head["ETag"] != input_file.etag:
                     raise InputChanged(f"{input_file.key} is another file than was uploaded")
             self._s3.download_file(
-                self._uploads, input_file.key, str(target), ExtraArgs=version, Config=_DOWNLOAD
+                self._uploads,
+                input_file.key,
+                str(target),
+                ExtraArgs=version,
+                Config=_DOWNLOAD,
+                Callback=moved,
             )
         except ClientError as exc:
             if _is_missing(exc):
@@ -126,12 +133,27 @@ class Files:
             raise InputChanged(f"{input_file.key} has not the size that was uploaded")
 
     def put_result(
-        self, account: str, prediction_id: str, attempt: int, result: Path, summary: SummaryFile
+        self,
+        account: str,
+        prediction_id: str,
+        attempt: int,
+        result: Path,
+        summary: SummaryFile,
+        *,
+        moved: Callable[[int], None] | None = None,
     ) -> tuple[str, str]:
-        """Store a scored file with its summary; return their keys."""
+        """Store a scored file with its summary; return their keys.
+
+        moved: told of the file's bytes as they go; a part sent again takes its own back first.
+        """
         key, summary_key = _result_keys(account, prediction_id, attempt)
         self._s3.upload_file(
-            str(result), self._results, key, Config=_UPLOAD, ExtraArgs={"ContentType": "text/csv"}
+            str(result),
+            self._results,
+            key,
+            Config=_UPLOAD,
+            ExtraArgs={"ContentType": "text/csv"},
+            Callback=moved,
         )
         self._put_summary(summary_key, summary)
         return key, summary_key

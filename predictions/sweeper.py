@@ -64,7 +64,8 @@ class _Pulse:
 class Sweeper:
     """Sweeps again and again; between two sweeps it remembers which leases it saw, and when.
 
-    `lease_s` is the lease's length; `clock` is monotonic, in seconds, and is replaced in tests.
+    `lease_s` is the lease's length; `goes_on` is called before each thing that a sweep sees to;
+    `clock` is monotonic, in seconds, and is replaced in tests.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Sweeper:
         *,
         lease_s: float,
         max_attempts: int,
+        goes_on: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -82,6 +84,7 @@ class Sweeper:
         self._files = files
         self._lease_s = lease_s
         self._max_attempts = max_attempts
+        self._goes_on = goes_on
         self._clock = clock
         self._seen: dict[str, tuple[_Pulse, float]] = {}
 
@@ -98,6 +101,7 @@ class Sweeper:
     def _sweep_queued(self) -> int:
         resent = 0
         for prediction in self._store.queued_and_due():
+            self._goes_on()
             # The next resend is set first: killed before the send, the record is due again later.
             if self._store.take_resend(prediction):
                 self._queue.send(prediction)
@@ -110,6 +114,7 @@ class Sweeper:
         put_back = failed = 0
         seen: dict[str, tuple[_Pulse, float]] = {}
         for prediction in self._store.processing():
+            self._goes_on()
             pulse = _Pulse(prediction.attempt, prediction.owner or "", prediction.beat)
             known, since = self._seen.get(prediction.id, (pulse, now))
             if known != pulse:
@@ -132,6 +137,7 @@ class Sweeper:
     def _sweep_files(self) -> int:
         erased = 0
         for erasure in self._store.erasures_due():
+            self._goes_on()
             key = (erasure.account, erasure.prediction_id)
             try:
                 prediction = self._store.get(*key)

@@ -31,7 +31,7 @@ from localcloud.program import BOOTSTRAP, CHECKOUT, stack_config
 from localcloud.supervisor import Failed, Service
 from localcloud.tasks import Keeper, TaskProcess
 from retainwise import preflight
-from worker.settings import READY_FILE
+from worker import heartbeat
 
 _STACK = "local"
 _READYZ_TIMEOUT_S = 5
@@ -182,7 +182,7 @@ def _web_is_ready(port: int, _scratch: Path) -> bool:
 
 
 def _worker_is_ready(_port: int, scratch: Path) -> bool:
-    return (scratch / READY_FILE).exists()
+    return (scratch / heartbeat.FILE).exists()
 
 
 _READY = {"web": _web_is_ready, "worker": _worker_is_ready}

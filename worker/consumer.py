@@ -9,6 +9,7 @@ sweeper finds the record.
 from __future__ import annotations
 
 import random
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from worker.batch import Batch
 from worker.job import Broke, Finished, Job, Later, Progress, Refused
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 from worker.lease import Lease
+from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
@@ -51,6 +53,7 @@ class Consumer:
         job_process: JobProcess,
         shutdown: Shutdown,
         protection: TaskProtection,
+        liveness: Liveness,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -58,6 +61,7 @@ class Consumer:
         self._job_process = job_process
         self._shutdown = shutdown
         self._protection = protection
+        self._liveness = liveness
         self.batch = Batch(queue, lease_s=settings.lease_s)
 
     def run(self) -> None:
@@ -66,6 +70,7 @@ class Consumer:
             while not self._shutdown.requested:
                 # Now, while nobody waits: once a record is claimed, its lease runs.
                 self._job_process.ensure_ready()
+                self._liveness.loop()
                 self._work_once()
         finally:
             # What came during the last poll, or waited for its turn: it costs no attempt.
@@ -195,6 +200,7 @@ class Consumer:
         """
         pause_s = _FIRST_PAUSE_S
         while True:
+            self._liveness.loop()
             try:
                 write()
             except (BotoCoreError, ClientError) as exc:
@@ -214,7 +220,10 @@ class Consumer:
         When this returns or raises, the job process is at work on nothing.
         """
         done = Progress(rows_done=0, fraction_done=0.0)
-        with tempfile.TemporaryDirectory(prefix="retainwise-job-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="retainwise-job-") as folder,
+            self._liveness.during_a_job(self._job_process),
+        ):
             self._job_process.run(Job(prediction, Path(folder)))
             try:
                 while not self._shutdown.hand_back_now:
@@ -223,6 +232,9 @@ class Consumer:
                         done = event
                     elif isinstance(event, Finished | Refused | Later | Broke | Died):
                         return event
+                    if self._liveness.job_is_stuck(done):
+                        self._job_process.stop()
+                        return Died(-signal.SIGKILL)
                     lease.keep(done.rows_done, done.fraction_done)
                     self.batch.keep()
             except BaseException:

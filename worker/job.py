@@ -7,12 +7,13 @@ dies its pipe closes, and it ends at once, in the middle of whatever it does.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import queue
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ class Progress:
 
     rows_done: int
     fraction_done: float
+    bytes_moved: int = 0
+    """Fetched and stored: a large file takes its time before the first row and after the last."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,10 @@ class Later:
 Event = Ready | Unusable | Progress | Finished | Refused | Later | Broke
 
 
-def main(pipe: Connection, settings: JobSettings) -> None:
-    """Run jobs until the parent closes the pipe."""
+def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
+    """Run jobs until the parent closes the pipe; on SIGUSR1, write where it is to `stacks`."""
+    # In C, at once: neither an endless loop nor a library that holds the interpreter can stop it.
+    faulthandler.register(signal.SIGUSR1, file=stacks.fileno())
     # The parent decides when a job ends; a Ctrl-C in the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -165,22 +170,29 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
 
     prediction = job.prediction
     source, target = job.folder / "input.csv", job.folder / "result.csv"
-    told_at = 0.0
+    done, told_at = Progress(rows_done=0, fraction_done=0.0), 0.0
 
-    def tell(rows_done: int, fraction_done: float) -> None:
-        nonlocal told_at
+    def tell(now: Progress) -> None:
+        nonlocal done, told_at
+        done = now
         if time.monotonic() - told_at >= _PROGRESS_EVERY_S:
             told_at = time.monotonic()
-            pipe.send(Progress(rows_done, fraction_done))
+            pipe.send(done)
 
-    files.fetch_upload(prediction.input, source)
+    def moved(count: int) -> None:
+        tell(replace(done, bytes_moved=done.bytes_moved + count))
+
+    def scored_so_far(rows_done: int, fraction_done: float) -> None:
+        tell(replace(done, rows_done=rows_done, fraction_done=fraction_done))
+
+    files.fetch_upload(prediction.input, source, moved=moved)
     facts = prediction.input.facts
     scored = score_file(
         source,
         target,
         model,
         threads=threads,
-        progress=tell,
+        progress=scored_so_far,
         matches=facts.matches if facts else None,
     )
     summary = SummaryFile(
@@ -195,7 +207,7 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         new_values=scored.new_values,
     )
     key, summary_key = files.put_result(
-        prediction.account, prediction.id, prediction.attempt, target, summary
+        prediction.account, prediction.id, prediction.attempt, target, summary, moved=moved
     )
     result = ResultFile(
         key=key,

@@ -7,12 +7,16 @@ between jobs, because importing XGBoost costs more than scoring a usual file.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.job import Event, Job, JobSettings, Ready, Unusable, main
 
 START_TIMEOUT_S = 60
+_SILENCE_S = 1.0  # after which the stacks have been told
+_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -66,16 +70,39 @@ class JobProcess:
             return Died(self._process.exitcode)
         return None
 
+    def stacks(self) -> list[str]:
+        """Ask it where its threads are: a line for each call, innermost first, without values.
+
+        Only while it has a job: asked before it is ready, it dies. Empty when it is dead by now.
+        """
+        pid, said = self._process.pid, b""
+        if pid is None or not self._process.is_alive():
+            return []
+        with suppress(OSError):  # it died meanwhile, or was stopped
+            os.kill(pid, signal.SIGUSR1)
+            while self._stacks.poll(_SILENCE_S):
+                chunk = os.read(self._stacks.fileno(), _CHUNK_BYTES)
+                if not chunk:
+                    break
+                said += chunk
+        return said.decode(errors="replace").splitlines()
+
     def stop(self) -> None:
         """Kill it, whatever it does, and wait until it is gone."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
+        self._stacks.close()
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
+        self._stacks, to_stacks = self._context.Pipe(duplex=False)
         self._process = self._context.Process(
-            target=main, args=(theirs, self._settings), name="retainwise-job", daemon=True
+            target=main,
+            args=(theirs, to_stacks, self._settings),
+            name="retainwise-job",
+            daemon=True,
         )
         self._process.start()
         theirs.close()  # or its end would stay open here, and its death unnoticed
+        to_stacks.close()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,11 +16,13 @@ from predictions.files import Files
 from predictions.store import Store
 from predictions.sweeper import Sweeper
 from predictions.work_queue import WorkQueue
+from worker import heartbeat
 from worker.consumer import Consumer
 from worker.job import JobSettings
 from worker.job_process import JobProcess
+from worker.liveness import LONGEST_ROUND_S, Liveness
 from worker.protection import TaskProtection
-from worker.settings import READY_FILE, WorkerSettings
+from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
 
 _NOTICE_EVERY_S = 0.1
@@ -45,21 +45,28 @@ def serve(settings: WorkerSettings) -> int:
         results_bucket=settings.results_bucket,
     )
     job_processes = [JobProcess(job_settings) for _ in range(settings.job_processes)]
-    ready_file = Path(tempfile.gettempdir()) / READY_FILE
+    liveness = Liveness(
+        heartbeat.path(),
+        loop_limit_s=LONGEST_ROUND_S + max(settings.poll_wait_s, settings.sweep_every_s),
+        job_limit_s=settings.stuck_after_s,
+        stop_budget_s=settings.stop_budget_s,
+    )
     try:
         for process in job_processes:
             process.wait_ready()
-        ready_file.touch()
         log.info("worker_ready", job_processes=len(job_processes))
-        return _run_parts(_parts(settings, job_processes, shutdown), shutdown)
+        return _run_parts(_parts(settings, job_processes, shutdown, liveness), shutdown, liveness)
     finally:
-        ready_file.unlink(missing_ok=True)
+        liveness.close()
         for process in job_processes:
             process.stop()
 
 
 def _parts(
-    settings: WorkerSettings, job_processes: list[JobProcess], shutdown: Shutdown
+    settings: WorkerSettings,
+    job_processes: list[JobProcess],
+    shutdown: Shutdown,
+    liveness: Liveness,
 ) -> dict[str, Callable[[], None]]:
     """Name what runs side by side, each in a thread of its own."""
     store = Store(
@@ -72,11 +79,17 @@ def _parts(
         results_bucket=settings.results_bucket,
     )
     sweeper = Sweeper(
-        store, queue, files, lease_s=settings.lease_s, max_attempts=settings.max_attempts
+        store,
+        queue,
+        files,
+        lease_s=settings.lease_s,
+        max_attempts=settings.max_attempts,
+        goes_on=liveness.loop,
     )
 
     def sweep() -> None:
         while not shutdown.wait(settings.sweep_every_s):
+            liveness.loop()
             try:
                 sweeper.sweep()
             except (BotoCoreError, ClientError) as exc:
@@ -85,16 +98,17 @@ def _parts(
     parts: dict[str, Callable[[], None]] = {"sweeper": sweep}
     protection = TaskProtection(os.environ.get("ECS_AGENT_URI"))
     for number, process in enumerate(job_processes):
-        consumer = Consumer(settings, store, queue, process, shutdown, protection)
+        consumer = Consumer(settings, store, queue, process, shutdown, protection, liveness)
         parts[f"consumer-{number}"] = consumer.run
     return parts
 
 
-def _run_parts(parts: dict[str, Callable[[], None]], shutdown: Shutdown) -> int:
+def _run_parts(parts: dict[str, Callable[[], None]], shutdown: Shutdown, liveness: Liveness) -> int:
     """Run the parts until all have ended. One that ends before its time stops the others."""
     died: list[str] = []
 
     def guarded(name: str, run: Callable[[], None]) -> None:
+        liveness.loop()  # from here on, its silence is noticed
         try:
             run()
         except Exception:
@@ -111,6 +125,7 @@ def _run_parts(parts: dict[str, Callable[[], None]], shutdown: Shutdown) -> int:
     while any(thread.is_alive() for thread in threads):
         time.sleep(_NOTICE_EVERY_S)
         shutdown.notice()
+        liveness.show(stopping=shutdown.requested)
         if shutdown.requested and not stopping:
             stopping = True
             log.info("worker_stopping", waits_for=[t.name for t in threads if t.is_alive()])

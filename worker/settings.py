@@ -7,9 +7,6 @@ from pydantic import Field
 from predictions.aws import LONGEST_POLL_S
 from predictions.settings import ServiceSettings
 
-READY_FILE = "worker-ready"
-"""In the temporary directory; it is there while the worker can take jobs."""
-
 
 class WorkerSettings(ServiceSettings):
     """The worker's settings; each is declared on its task definition."""
@@ -29,3 +26,8 @@ class WorkerSettings(ServiceSettings):
     poll_wait_s: int = Field(20, ge=1, le=LONGEST_POLL_S, description="Length of one long poll.")
     sweep_every_s: float = Field(5, gt=0, description="Pause between two sweeps.")
     max_attempts: int = Field(5, ge=1, description="Attempts before a job that dies is FAILED.")
+    stuck_after_s: int = Field(
+        600,
+        ge=1,
+        description="Without progress for so long, a job is killed: an attempt that died.",
+    )

@@ -45,6 +45,7 @@ def of_worker(
         "STOP_BUDGET_S": str(worker.stop_budget_s),
         "POLL_WAIT_S": str(worker.poll_wait_s),
         "SWEEP_EVERY_S": str(worker.sweep_every_s),
+        "STUCK_AFTER_S": str(worker.stuck_after_s),
     }
 
 

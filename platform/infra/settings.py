@@ -226,6 +226,13 @@ class WorkerSettings(ServiceSettings):
     )
     poll_wait_s: int = Field(20, ge=1, le=20, description="SQS's long poll, seconds.")
     sweep_every_s: int = Field(5, ge=1, le=300, description="Looking for stuck records, seconds.")
+    stuck_after_s: int = Field(
+        600,
+        ge=120,
+        le=3600,
+        description="Without progress for so long, a job is killed, seconds: above the longest "
+        "pass over the largest file that counts no rows.",
+    )
     backlog_per_task: int = Field(
         20,
         ge=1,

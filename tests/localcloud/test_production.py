@@ -297,7 +297,7 @@ def test_services_run_as_declared(prod):
     assert definition["ephemeralStorage"] == {"sizeInGiB": 21}
     [container] = definition["containerDefinitions"]
     assert container["user"] != "root"
-    assert container["healthCheck"]["command"][:2] == ["CMD", "test"]
+    assert container["healthCheck"]["command"][:2] == ["CMD", "python"]
 
 
 def test_the_number_of_tasks_is_left_to_scaling(prod):

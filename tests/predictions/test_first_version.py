@@ -17,6 +17,7 @@ from predictions.record import RowErrorCount, Status
 from predictions.store import Store
 from worker.consumer import Consumer
 from worker.job import run
+from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
@@ -332,7 +333,7 @@ class JobInThisProcess:
         pass
 
 
-def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch):
+def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch, tmp_path):
     put_old_files(cloud)
     taken(cloud, accounts=ANA)
     for name, value in cloud.environment().items():
@@ -345,6 +346,7 @@ def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch):
         JobInThisProcess(cloud.files),
         Shutdown(10),
         TaskProtection(None),
+        Liveness(tmp_path / "heartbeat", loop_limit_s=60, job_limit_s=60, stop_budget_s=60),
     )
 
     while received := cloud.queue.receive(wait_s=0):

@@ -14,6 +14,7 @@ from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Later, Progress, Refused
 from worker.job_process import Died
+from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
@@ -73,6 +74,7 @@ def worker(cloud, monkeypatch, tmp_path):
             job_process,
             shutdown or Shutdown(10),
             protection or TaskProtection(None),
+            Liveness(tmp_path / "heartbeat", loop_limit_s=60, job_limit_s=60, stop_budget_s=60),
         )
         return consumer, job_process
 

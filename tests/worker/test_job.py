@@ -8,12 +8,13 @@ from multiprocessing import Pipe
 
 import pytest
 
+import worker.job
 from customer_files import renamed, table, text, without
 from model.artifact import SHIPPED, load
 from predictions.errors import BadCustomerFile
 from predictions.files import SummaryFile
 from predictions.record import FileFacts
-from worker.job import Job, run
+from worker.job import Job, Progress, run
 
 NAMES = {"tenure": "Months", "MonthlyCharges": "Fee"}
 RENAMED = renamed(**NAMES)
@@ -71,3 +72,17 @@ def test_the_summary_says_whether_rows_are_numbered(cloud, tmp_path, content, ma
     key = event.result.summary_key
     stored = cloud.s3.get_object(Bucket=cloud.results_bucket, Key=key)["Body"].read()
     assert SummaryFile.model_validate_json(stored).ids_are_row_numbers == are_numbers
+
+
+def test_bytes_that_are_fetched_and_stored_are_progress(cloud, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker.job, "_PROGRESS_EVERY_S", 0)
+    content = text().encode()
+    ours, theirs = Pipe()
+    finished = run(Job(cloud.submit(content), tmp_path), load(SHIPPED), cloud.files, 1, theirs)
+    told = []
+    while ours.poll():
+        told.append(ours.recv())
+    stored = cloud.s3.head_object(Bucket=cloud.results_bucket, Key=finished.result.key)
+    assert told[0] == Progress(0, 0.0, bytes_moved=len(content))
+    assert told[-1] == Progress(6, 1.0, bytes_moved=len(content) + stored["ContentLength"])
+    assert len(set(told)) == len(told)

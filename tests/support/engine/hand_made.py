@@ -606,7 +606,7 @@ def _worker(aws: _Clients, queue: str, dlq: str) -> dict[str, Any]:
         command=["retainwise", "worker"],
         portMappings=[],
         healthCheck={
-            "command": ["CMD", "test", "-f", "/tmp/worker-ready"],
+            "command": ["CMD", "python", "-m", "worker.heartbeat"],
             "interval": 10,
             "retries": 3,
             "startPeriod": 60,
@@ -626,6 +626,7 @@ def _worker(aws: _Clients, queue: str, dlq: str) -> dict[str, Any]:
             "RESULTS_BUCKET": f"live-retainwise-results-{ACCOUNT_ID}",
             "RETAINWISE_ENV": "live",
             "STOP_BUDGET_S": "110",
+            "STUCK_AFTER_S": "600",
             "SWEEP_EVERY_S": "5",
             "UPLOADS_BUCKET": f"live-retainwise-uploads-{ACCOUNT_ID}",
         },

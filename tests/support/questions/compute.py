@@ -9,7 +9,7 @@ from typing import Any
 
 from operations.graph import Graph, kind_of
 from questions.asking import changed, in_container, question, setting
-from worker.settings import READY_FILE
+from worker import heartbeat
 
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|CREDENTIAL|PRIVATE|ACCESS_KEY")
 
@@ -182,15 +182,15 @@ def nobody_opens_a_shell_in_a_task(graph: Graph) -> Iterator[str]:
     changed("TargetGroup", lambda inputs: inputs["healthCheck"].update(path="/readyz")),
 )
 def a_task_that_can_do_nothing_is_replaced(graph: Graph) -> Iterator[str]:
-    """Who answers requests is asked by the load balancer; a worker shows a file while it can."""
+    """Who answers requests is asked by the load balancer; a worker writes signs of life."""
     for service, container in graph.containers().items():
         declared = graph.all_of("Service")[f"{graph.stack}-retainwise-{service}"]
         receives = "PREDICTIONS_DLQ_URL" in {one["name"] for one in container["environment"]}
         answers = bool(container["portMappings"] and graph.all_of("TargetGroup"))
         if answers and not declared.inputs.get("loadBalancers"):
             yield f"{service}: nobody asks whether it answers"
-        ready = ["CMD", "test", "-f", f"/tmp/{READY_FILE}"]
-        if receives and container.get("healthCheck", {}).get("command") != ready:
+        check = ["CMD", "python", "-m", heartbeat.__name__]
+        if receives and container.get("healthCheck", {}).get("command") != check:
             yield f"{service}: nobody asks whether it receives"
     for name, target in graph.all_of("TargetGroup").items():
         path = target.inputs["healthCheck"]["path"]

@@ -1,0 +1,53 @@
+"""Job processes that do not score: what `worker.job.main` is replaced by, in the child itself.
+
+All but the job's inside is the real thing: the process, its pipes, the model, the signal.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from predictions.record import Band, ResultFile, Summary
+from worker import job
+from worker.job import Finished, Progress
+
+SUMMARY = Summary(
+    expected_churners=1.0,
+    predicted_churners=1,
+    bands=(Band(name="low", customers=1),),
+    top_reasons=(),
+)
+RESULT = ResultFile(
+    key="results/k/result.csv",
+    summary_key="results/k/summary.json",
+    rows=1,
+    rows_failed=0,
+    model="m",
+)
+STEPS = 12
+STEP_S = 0.25
+
+
+def that_never_end(*arguments):
+    """Start as ever; the job then never gives the interpreter back."""
+    job.run = _spin
+    job.main(*arguments)
+
+
+def that_take_their_time(*arguments):
+    """Start as ever; the job then makes a little progress at a time."""
+    job.run = _walk
+    job.main(*arguments)
+
+
+def _spin(*_):
+    secret = "a" * 64 + "b"  # what a stack must not show
+    re.match("(a+)+$", secret)  # longer than anybody lives, in C
+
+
+def _walk(_job, _model, _files, _threads, pipe):
+    for step in range(STEPS):
+        time.sleep(STEP_S)
+        pipe.send(Progress(0, 0.0, bytes_moved=step + 1))
+    return Finished(RESULT, SUMMARY)
