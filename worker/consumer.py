@@ -200,7 +200,6 @@ class Consumer:
         """
         pause_s = _FIRST_PAUSE_S
         while True:
-            self._liveness.loop()
             try:
                 write()
             except (BotoCoreError, ClientError) as exc:

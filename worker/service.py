@@ -47,7 +47,9 @@ def serve(settings: WorkerSettings) -> int:
     job_processes = [JobProcess(job_settings) for _ in range(settings.job_processes)]
     liveness = Liveness(
         heartbeat.path(),
-        loop_limit_s=LONGEST_ROUND_S + max(settings.poll_wait_s, settings.sweep_every_s),
+        # It also pauses to commit again, for as long as the lease holds.
+        loop_limit_s=LONGEST_ROUND_S
+        + max(settings.poll_wait_s, settings.sweep_every_s, settings.lease_s),
         job_limit_s=settings.stuck_after_s,
         stop_budget_s=settings.stop_budget_s,
     )
