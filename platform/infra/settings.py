@@ -230,8 +230,8 @@ class WorkerSettings(ServiceSettings):
         600,
         ge=120,
         le=3600,
-        description="Without progress for so long, a job is killed, seconds: above the longest "
-        "pass over the largest file that counts no rows.",
+        description="Without progress for so long, a job is killed, seconds. A pass over a file to "
+        "find its decimal mark counts no rows: 45 s for 500 MiB, 8 minutes for 5 GiB.",
     )
     backlog_per_task: int = Field(
         20,
