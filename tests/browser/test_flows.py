@@ -116,7 +116,7 @@ def press_tab_until_at(page, wanted, most=30):
 def test_a_failed_prediction_and_its_retry(page, open_page, joined):
     prediction = joined.submit_without_its_file("june.csv")
     open_page(f"/predictions/{prediction.id}")
-    expect(page.get_by_role("alert")).to_contain_text("no longer what was uploaded")
+    expect(page.get_by_role("alert")).to_contain_text("The uploaded file is gone")
 
     joined.put_file_back(prediction)
     page.get_by_role("button", name="Retry").click()
