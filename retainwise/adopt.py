@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from operations.commands import (
-    confirmed,
-    engine_of,
-    folder_option,
-    stack_argument,
-    yes_option,
-)
+from operations.commands import confirmed, engine_of, folder_option, stack_argument, yes_option
 
 if TYPE_CHECKING:
     from operations.account import StackAccount

@@ -203,7 +203,8 @@ def _one_line(text: str) -> str:
     "--allow-replace",
     multiple=True,
     metavar="NAME",
-    help="Let this resource be replaced or deleted, with what it holds. May be repeated.",
+    help="Let this resource be replaced or deleted, with what it holds: NAME, or KIND:NAME where "
+    "several share it. May be repeated.",
 )
 @yes_option
 @_url_option

@@ -177,5 +177,5 @@ def _id_after(newest: str | None) -> str:
     with suppress(ValueError):  # a key that no deploy wrote
         after = ULID.from_str(newest) if newest else made
         if made < after:
-            made = ULID.from_timestamp(after.timestamp + 0.001)
+            made = ULID.from_timestamp(after.milliseconds + 1)
     return str(made)

@@ -204,12 +204,19 @@ def test_an_address_that_is_none_is_refused_before_anything_is_changed(deploy, r
     assert records(run) == before
 
 
-def test_an_error_of_aws_while_verifying_has_the_release_put_back(
-    deploy, project, run, monkeypatch
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ClientError({"Error": {"Code": "Throttling"}}, "DescribeServices"), "Throttling"),
+        (ZeroDivisionError("a fault of ours"), "a fault of ours"),
+    ],
+)
+def test_whatever_goes_wrong_while_verifying_the_release_is_put_back(
+    deploy, project, run, monkeypatch, error, told
 ):
     good = image(project)
     release(project, BROKEN)
-    answers = iter([ClientError({"Error": {"Code": "Throttling"}}, "DescribeServices")])
+    answers = iter([error])
 
     def verify(*arguments):
         for error in answers:
@@ -220,7 +227,7 @@ def test_an_error_of_aws_while_verifying_has_the_release_put_back(
     monkeypatch.setattr(deploying, "verify_running", verify)
     assert "was put back and runs" in deploy("dev", code=1)
     assert image(project) == good
-    assert "Throttling" in records(run)[0]["reason"]
+    assert told in records(run)[0]["reason"]
 
 
 @pytest.fixture
@@ -277,25 +284,6 @@ def test_a_rollback_that_failed_puts_nothing_back_and_goes_the_same_way_when_tri
     ready.answers = lambda: 200
     assert f"going back to release {newest['puts_back']}" in deploy("dev", command="rollback")
     assert image(project) == FIRST
-
-
-def test_whatever_goes_wrong_while_verifying_the_release_is_put_back(
-    deploy, project, run, monkeypatch
-):
-    good = image(project)
-    release(project, BROKEN)
-    answers = iter([ZeroDivisionError("a fault of ours")])
-
-    def verify(*arguments):
-        for error in answers:
-            raise error
-        verify_running(*arguments)
-
-    verify_running = deploying.verify_running
-    monkeypatch.setattr(deploying, "verify_running", verify)
-    assert "was put back and runs" in deploy("dev", code=1)
-    assert image(project) == good
-    assert "a fault of ours" in records(run)[0]["reason"]
 
 
 def test_when_the_good_release_cannot_be_looked_for_the_reason_is_told_all_the_same(

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 from botocore.exceptions import ClientError
 
+from played_jobs import RESULT, SUMMARY
 from predictions import sweeper
-from predictions.record import Band, Failure, ResultFile, Status, Summary, new_id
+from predictions.record import Failure, Status, new_id
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
@@ -19,19 +20,6 @@ from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
 
-SUMMARY = Summary(
-    expected_churners=1.0,
-    predicted_churners=1,
-    bands=(Band(name="low", customers=1),),
-    top_reasons=(),
-)
-RESULT = ResultFile(
-    key="results/k/result.csv",
-    summary_key="results/k/summary.json",
-    rows=1,
-    rows_failed=0,
-    model="m",
-)
 BAD = Failure(code="bad", message="It is bad.", hint="Mend it.")
 
 
