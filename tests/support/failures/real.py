@@ -126,11 +126,11 @@ class RealWorker:
         told_at = self._told_at
         if code is None:
             if told_at is not None and time.monotonic() - told_at > STOP_BUDGET_S + LATE_S:
-                self.kill()
-                self.process.wait()
+                self.end()
                 self.start()
                 return "was not gone in time"
             return None
+        self.end()
         self.start()
         if code == -signal.SIGKILL or (code == 0 and told_at is not None):
             return None
@@ -141,9 +141,15 @@ class RealWorker:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Kill what is left of it, and wait until it is gone."""
         self.kill()
-        self.process.wait()
+        with self.process:
+            pass
+
+    def close(self) -> None:
+        """End it, and its wire."""
+        self.end()
         self.wire.close()
 
 
