@@ -60,6 +60,10 @@ class FileFacts(Frozen):
         default_factory=dict,
         description="Column of the model that is not needed and not there → the name most like it.",
     )
+    model: str | None = Field(
+        default=None,
+        description="The version of the model whose columns were asked for; None: not noted yet.",
+    )
 
 
 class InputFile(Frozen):
