@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predictions.aws import may_pass
 from predictions.errors import BadCustomerFile, InputChanged, InputMissing
 from predictions.record import Failure, Prediction, ResultFile, Summary
 
@@ -121,7 +122,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
 
     from model.artifact import load
-    from predictions.aws import may_pass, s3_client
+    from predictions.aws import s3_client
     from predictions.files import Files
 
     try:
@@ -136,20 +137,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     )
     pipe.send(Ready())
     while True:
-        job = jobs.get()
-        event: Event
-        try:
-            event = run(job, artifact, files, settings.threads, pipe)
-        except BadCustomerFile as exc:
-            event = Refused(exc.failure)
-        except InputMissing:
-            event = Refused(_MISSING)
-        except InputChanged:
-            event = Refused(_CHANGED)
-        except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
-            # The kind only: a message may quote a customer's data.
-            event = (Later if may_pass(exc) else Broke)(type(exc).__name__)
-        pipe.send(event)
+        pipe.send(attempt(jobs.get(), artifact, files, settings.threads, pipe))
 
 
 def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
@@ -158,6 +146,21 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
             jobs.put(pipe.recv())
         except (EOFError, OSError):
             os._exit(0)  # the parent is gone, and with it the lease
+
+
+def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
+    """Run a job, and say how it ended."""
+    try:
+        return run(job, model, files, threads, pipe)
+    except BadCustomerFile as exc:
+        return Refused(exc.failure)
+    except InputMissing:
+        return Refused(_MISSING)
+    except InputChanged:
+        return Refused(_CHANGED)
+    except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
+        # The kind only: a message may quote a customer's data.
+        return (Later if may_pass(exc) else Broke)(type(exc).__name__)
 
 
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:
