@@ -370,19 +370,16 @@ def _next_step(stack: str, found: Prediction, now: datetime) -> str:
             return f"none while its beat rises; see `retainwise predictions stuck {stack}`"
         case "COMPLETED":
             return "none"
-    code = found.failure.code if found.failure else ""
+    failure = found.failure
     again = f"`retainwise predictions requeue {stack} {found.id}`"
-    if code in _OURS:
+    if failure and failure.may_pass:
         return f"{again} once the cause is gone"
-    if code in _ITS_FILE_IS_GONE:
-        return "its owner uploads the file again"
-    if code == "model-mismatch":
-        return f"its owner uploads a file for the new model; or go back to the old one and {again}"
+    match failure and failure.code:
+        case "input-missing" | "input-changed":
+            return "its owner uploads the file again"
+        case "model-mismatch":
+            return f"its owner uploads a file for this model; or back to the old one, and {again}"
     return "its owner mends the file and uploads it again"
-
-
-_OURS = frozenset({"attempts-used-up", "dependency-down", "not-taken", "called-off"})
-_ITS_FILE_IS_GONE = frozenset({"input-missing", "input-changed"})
 
 
 def _as_json(one: Prediction) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def test_a_failed_one_says_what_became_of_its_attempts_and_what_to_do(stack):
     [
         ("attempts-used-up", "requeue"),
         ("input-changed", "its owner uploads the file again"),
-        ("model-mismatch", "uploads a file for the new model; or go back"),
+        ("model-mismatch", "uploads a file for this model; or back"),
     ],
 )
 def test_what_to_do_depends_on_why_it_failed(stack, code, step):
