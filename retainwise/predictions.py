@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LONGEST_REASON = 500
 _STATUSES = ("QUEUED", "PROCESSING", "COMPLETED", "FAILED")
 _LOOK_EVERY_S = 1
+_SENT_IN_VAIN = 3  # as the alarm `stuck-records` has it
 _SHOWN = {
     "account",
     "id",
@@ -365,6 +366,8 @@ def _next_step(stack: str, found: Prediction, now: datetime) -> str:
                 return "nothing finds it: end it with `retainwise predictions fail`"
             if found.due_at <= now.timestamp():
                 return "the sweeper sends its message in seconds; if not, no worker sweeps"
+            if found.resends >= _SENT_IN_VAIN:
+                return "find out why no worker takes it: runbooks/stuck-records.md"
             return "none: a worker takes it, or the sweeper sends its message again"
         case "PROCESSING":
             return f"none while its beat rises; see `retainwise predictions stuck {stack}`"
@@ -393,7 +396,7 @@ def _as_json(one: Prediction) -> dict[str, Any]:
 
 def _say_list(found: Sequence[Prediction], why: Sequence[str] = ()) -> None:
     now = datetime.now(UTC)
-    header = ("PREDICTION", "ACCOUNT", "STATUS", "ATTEMPT", "QUEUED (UTC)", "AGE", "SENT AGAIN")
+    header = ("PREDICTION", "ACCOUNT", "STATUS", "ATTEMPT", "QUEUED (UTC)", "AGE", "ROWS")
     rows = [
         (
             one.id,
@@ -402,7 +405,7 @@ def _say_list(found: Sequence[Prediction], why: Sequence[str] = ()) -> None:
             str(one.attempt),
             f"{one.queued_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             lasting(one.queued_at, now),
-            str(one.resends),
+            f"{one.rows_done:,}",
         )
         for one in found
     ]
