@@ -3,7 +3,7 @@
 Each block that holds such a command is run in the state that the runbook tells of, made anew for
 it, and what it prints is compared with what the runbook says. Times, ages and ids that differ from
 run to run are made alike first; what a person is asked, they answer with yes.
-`python -m walked` writes what the commands print into the runbooks.
+Run as a program, it writes what the commands print into the runbooks.
 """
 
 from __future__ import annotations
