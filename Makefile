@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix scan bench transcripts browser screenshot diagram cost locks clean
+.PHONY: help install tools up test check format matrix scan bench transcripts browser screenshot diagram fairness cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ screenshot: browser ## the pictures in docs/images, from the running product
 
 diagram: install ## the diagram in docs/architecture.md, from the program's graph
 	@$(BIN)/python -m operations.diagram
+
+fairness: install ## in docs/reliability.md, what one account's flood does to another, by a model
+	@PYTHONPATH=tests/support $(BIN)/python -m fair_queue
 
 cost: install ## docs/cost.md, from the program's graph and the price table
 	@$(BIN)/python -m operations.cost_document

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -131,6 +131,17 @@ class Files:
             raise
         if target.stat().st_size != input_file.size_bytes:
             raise InputChanged(f"{input_file.key} has not the size that was uploaded")
+
+    def has_upload(self, input_file: InputFile) -> bool:
+        """Say whether the recorded version of an upload is there."""
+        version: Any = {"VersionId": input_file.version_id} if input_file.version_id else {}
+        try:
+            head = self._s3.head_object(Bucket=self._uploads, Key=input_file.key, **version)
+        except ClientError as exc:
+            if _is_missing(exc):
+                return False
+            raise
+        return head["ETag"] == input_file.etag
 
     def put_result(
         self,

@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import structlog
 
@@ -23,11 +24,6 @@ from predictions.record import UNFINISHED, Claim, Failure, Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.work_queue import WorkQueue
 
-ATTEMPTS_USED_UP = Failure(
-    code="attempts-used-up",
-    message="Scoring stopped before its end, again and again.",
-    hint="Retry once; if it fails again, try a smaller file or ask the operator.",
-)
 DEPENDENCY_DOWN = Failure(
     code="dependency-down",
     message="A part of the service that scoring needs could not be reached for many hours.",
@@ -40,6 +36,31 @@ _LONGEST_PUT_OFF_S = 900  # SQS's own limit on DelaySeconds
 _LONGEST_DELAY_S = 60
 
 log = structlog.get_logger()
+
+
+class Ended(Enum):
+    """How an attempt was lost, and what its owner is told if it was the last one."""
+
+    DIED = (
+        "It stopped before its end each time.",
+        "Retry once; if it fails again, try a smaller file or ask the operator.",
+    )
+    KILLED = (
+        "The last time the system killed it, most likely because it needed too much memory.",
+        "Split the file, or leave out the columns that are not expected. If that does not help, "
+        "ask the operator.",
+    )
+    STUCK = (
+        "The last time it was ended because it had made no progress for many minutes.",
+        "Retry once; if it fails again, give the id of this prediction to the operator.",
+    )
+
+    def used_up(self, attempts: int) -> Failure:
+        """Say that this was the last of so many attempts."""
+        how, hint = self.value
+        times = "once" if attempts == 1 else f"{attempts} times"
+        message = f"Scoring was begun {times} and never finished. {how}"
+        return Failure(code="attempts-used-up", message=message, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -166,18 +187,21 @@ def put_back_or_fail(
     max_attempts: int,
     *,
     beat: int | None = None,
+    ended: Ended = Ended.DIED,
 ) -> bool:
     """Give a prediction whose worker or job died another attempt, or fail it after the last.
 
-    True when it was put back. Raises LeaseLost.
+    ended: how this attempt was lost, as far as that is known. True when it was put back. Raises
+    LeaseLost.
     """
     claim = claim_of(prediction)
     # It may have stored a result that no record will point to. First: killed after this, it does
     # no harm.
     store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
     if prediction.crashes + 1 >= max_attempts:
-        store.fail(claim, ATTEMPTS_USED_UP, beat=beat)
-        log.warning("prediction_failed", prediction=claim.id, code=ATTEMPTS_USED_UP.code)
+        failure = ended.used_up(prediction.crashes + 1)
+        store.fail(claim, failure, beat=beat)
+        log.warning("prediction_failed", prediction=claim.id, code=failure.code)
         return False
     queued = store.put_back(claim, beat=beat)
     log.warning("prediction_put_back", prediction=claim.id, attempt=queued.attempt)

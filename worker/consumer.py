@@ -24,11 +24,11 @@ from predictions.aws import may_pass
 from predictions.errors import LeaseLost, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
-from predictions.sweeper import claim_of, put_back_or_fail, put_off_or_fail
+from predictions.sweeper import Ended, claim_of, put_back_or_fail, put_off_or_fail
 from predictions.work_queue import Received, WorkQueue
 from worker.batch import Batch
 from worker.job import Broke, Finished, Job, Later, Progress, Refused
-from worker.job_process import Died, JobProcess, JobProcessUnusable
+from worker.job_process import Died, JobProcess, JobProcessUnusable, Stuck
 from worker.lease import Lease
 from worker.liveness import Liveness
 from worker.protection import TaskProtection
@@ -177,7 +177,11 @@ class Consumer:
                 case Broke() | Died():
                     log.warning("job_died", outcome=repr(outcome))
                     put_back_or_fail(
-                        self._store, self._queue, prediction, self._settings.max_attempts
+                        self._store,
+                        self._queue,
+                        prediction,
+                        self._settings.max_attempts,
+                        ended=_ended(outcome),
                     )
                 case None:
                     self._store.hand_back(claim)
@@ -233,7 +237,7 @@ class Consumer:
                         return event
                     if self._liveness.job_is_stuck(done):
                         self._job_process.stop()
-                        return Died(-signal.SIGKILL)
+                        return Stuck(-signal.SIGKILL)
                     lease.keep(done.rows_done, done.fraction_done)
                     self.batch.keep()
             except BaseException:
@@ -241,3 +245,12 @@ class Consumer:
                 raise
             self._job_process.stop()
             return None
+
+
+def _ended(outcome: Broke | Died) -> Ended:
+    match outcome:
+        case Stuck():
+            return Ended.STUCK
+        case Died(exitcode) if exitcode == -signal.SIGKILL:  # nobody else kills it in a job
+            return Ended.KILLED
+    return Ended.DIED

@@ -166,10 +166,14 @@ def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:
     """Score one upload and store the result; `pipe` is told how far it is.
 
-    Raises BadCustomerFile, InputMissing and InputChanged where the file cannot be scored.
+    Raises BadCustomerFile, InputMissing and InputChanged where the file cannot be scored. Columns
+    are found by their names alone: a model that asks for others than the upload was checked for
+    scores it if they are there, and else refuses it.
     """
     from model.predict import score_file
+    from predictions.customer_file import TOLD_BY_THE_COLUMNS
     from predictions.files import SummaryFile
+    from predictions.refusals import model_mismatch
 
     prediction = job.prediction
     source, target = job.folder / "input.csv", job.folder / "result.csv"
@@ -190,14 +194,22 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
 
     files.fetch_upload(prediction.input, source, moved=moved)
     facts = prediction.input.facts
-    scored = score_file(
-        source,
-        target,
-        model,
-        threads=threads,
-        progress=scored_so_far,
-        matches=facts.matches if facts else None,
-    )
+    try:
+        scored = score_file(
+            source,
+            target,
+            model,
+            threads=threads,
+            progress=scored_so_far,
+            matches=facts.matches if facts else None,
+        )
+    except BadCustomerFile as exc:
+        checked_for = facts.model if facts else None
+        is_as_checked = checked_for in (None, model.version)
+        if is_as_checked or exc.failure.code not in TOLD_BY_THE_COLUMNS:
+            raise
+        mismatch = model_mismatch(str(checked_for), model.version, exc.failure)
+        raise BadCustomerFile(mismatch) from exc
     summary = SummaryFile(
         prediction=prediction.id,
         model=model.version,

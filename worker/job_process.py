@@ -29,6 +29,10 @@ class Died:
     exitcode: int | None
 
 
+class Stuck(Died):
+    """It made no progress, and was killed for that."""
+
+
 class JobProcessUnusable(Exception):
     """The process cannot start; the message says why."""
 

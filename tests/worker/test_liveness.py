@@ -287,6 +287,7 @@ def test_a_stuck_job_is_killed_put_back_and_at_last_failed(
     take(cloud, consumer)
     failed = now(cloud, prediction)
     assert (failed.status, failed.failure.code) == (Status.FAILED, "attempts-used-up")
+    assert "no progress" in failed.failure.message
 
     lines = logged("job_stuck")
     assert [(line["prediction"], line["attempt"]) for line in lines] == [

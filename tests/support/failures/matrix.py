@@ -271,7 +271,7 @@ def table(evidence: dict[str, Any]) -> str:
 def with_table(document: str, evidence: dict[str, Any]) -> str:
     """Put the table of a run where the document shows it."""
     before, rest = document.split(BEGIN)
-    _, after = rest.split(END)
+    _, after = rest.split(END, 1)
     return f"{before}{BEGIN}\n{table(evidence)}\n{END}{after}"
 
 
