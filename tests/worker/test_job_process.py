@@ -76,7 +76,8 @@ def test_one_that_says_what_is_no_event_is_killed(monkeypatch, tmp_path, garbage
     process = JobProcess(SETTINGS)
     process.wait_ready()
     process.run(Job(a_prediction(), tmp_path))
-    assert process.next_event(10) == Died(-signal.SIGKILL)
+    assert process.next_event(10) == Died(None)
+    assert children() == []
 
 
 def test_stopping_kills_it(job_process):
