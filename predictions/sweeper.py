@@ -21,6 +21,7 @@ from predictions.errors import LeaseLost, NotFound
 from predictions.files import Files
 from predictions.record import UNFINISHED, Claim, Failure, Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
+from predictions.telemetry import step
 from predictions.work_queue import WorkQueue
 
 ATTEMPTS_USED_UP = Failure(
@@ -35,6 +36,7 @@ DEPENDENCY_DOWN = Failure(
 )
 MOST_DELAYS = 60
 """Put off so often, it is given up: by then some 12 hours have passed."""
+_STUCK_AFTER_RESENDS = 3
 _FIRST_DELAY_S = 4
 _LONGEST_PUT_OFF_S = 900  # SQS's own limit on DelaySeconds
 _LONGEST_DELAY_S = 60
@@ -105,7 +107,12 @@ class Sweeper:
             # The next resend is set first: killed before the send, the record is due again later.
             if self._store.take_resend(prediction):
                 self._queue.send(prediction)
-                log.info("prediction_resent", prediction=prediction.id, resends=prediction.resends)
+                log.info(
+                    "prediction_resent",
+                    **step(prediction, Status.QUEUED, Status.QUEUED),
+                    resends=prediction.resends,
+                    stuck=int(prediction.resends >= _STUCK_AFTER_RESENDS),
+                )
                 resent += 1
         return resent
 
@@ -124,7 +131,12 @@ class Sweeper:
                 continue
             try:
                 if put_back_or_fail(
-                    self._store, self._queue, prediction, self._max_attempts, beat=pulse.beat
+                    self._store,
+                    self._queue,
+                    prediction,
+                    self._max_attempts,
+                    beat=pulse.beat,
+                    because="its lease did not move",
                 ):
                     put_back += 1
                 else:
@@ -154,7 +166,12 @@ class Sweeper:
                     but=prediction.attempt if prediction.status is Status.COMPLETED else None,
                 )
             self._store.erased(erasure)
-            log.info("files_erased", prediction=erasure.prediction_id, files=files)
+            log.info(
+                "files_erased",
+                prediction=erasure.prediction_id,
+                account=erasure.account,
+                files=files,
+            )
             erased += 1
         return erased
 
@@ -166,10 +183,11 @@ def put_back_or_fail(
     max_attempts: int,
     *,
     beat: int | None = None,
+    **said: object,
 ) -> bool:
     """Give a prediction whose worker or job died another attempt, or fail it after the last.
 
-    True when it was put back. Raises LeaseLost.
+    said: of it in the log, without customer data. True when it was put back. Raises LeaseLost.
     """
     claim = claim_of(prediction)
     # It may have stored a result that no record will point to. First: killed after this, it does
@@ -177,30 +195,54 @@ def put_back_or_fail(
     store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
     if prediction.crashes + 1 >= max_attempts:
         store.fail(claim, ATTEMPTS_USED_UP, beat=beat)
-        log.warning("prediction_failed", prediction=claim.id, code=ATTEMPTS_USED_UP.code)
+        log.warning(
+            "prediction_failed",
+            **step(prediction, Status.PROCESSING, Status.FAILED),
+            code=ATTEMPTS_USED_UP.code,
+            lost=1,
+            **said,
+        )
         return False
     queued = store.put_back(claim, beat=beat)
-    log.warning("prediction_put_back", prediction=claim.id, attempt=queued.attempt)
+    log.warning(
+        "prediction_put_back",
+        **step(prediction, Status.PROCESSING, Status.QUEUED),
+        next_attempt=queued.attempt,
+        **said,
+    )
     # The first time at once; a job that dies each time is slowed down.
     queue.send(queued, delay_s=min(2**queued.crashes - 2, _LONGEST_DELAY_S))
     return True
 
 
-def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction) -> bool:
+def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction, **said: object) -> bool:
     """Let a claimed prediction wait for what it depends on, or fail it after many hours of that.
 
-    True when it was put off. The delay doubles from 4 s to 15 minutes, less up to a half by chance,
-    so that not all come back at once. Raises LeaseLost.
+    said: of it in the log, without customer data. True when it was put off. The delay doubles from
+    4 s to 15 minutes, less up to a half by chance, so that not all come back at once. Raises
+    LeaseLost.
     """
     claim = claim_of(prediction)
     if prediction.delays >= MOST_DELAYS:
         store.fail(claim, DEPENDENCY_DOWN)
-        log.warning("prediction_failed", prediction=claim.id, code=DEPENDENCY_DOWN.code)
+        log.warning(
+            "prediction_failed",
+            **step(prediction, Status.PROCESSING, Status.FAILED),
+            code=DEPENDENCY_DOWN.code,
+            lost=0,
+            **said,
+        )
         return False
     longest_s = min(_FIRST_DELAY_S * 2 ** min(prediction.delays, 16), _LONGEST_PUT_OFF_S)
     delay_s = round(longest_s * random.uniform(0.5, 1))  # noqa: S311
     queued = store.put_off(claim, delay_s=delay_s)
-    log.warning("prediction_put_off", prediction=claim.id, delays=queued.delays, delay_s=delay_s)
+    log.warning(
+        "prediction_put_off",
+        **step(prediction, Status.PROCESSING, Status.QUEUED),
+        delays=queued.delays,
+        delay_s=delay_s,
+        **said,
+    )
     queue.send(queued, delay_s=delay_s)
     return True
 

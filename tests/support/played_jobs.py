@@ -5,6 +5,7 @@ All but the job's inside is the real thing: the process, its pipes, the model, t
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 
@@ -41,6 +42,12 @@ def that_take_their_time(*arguments):
     job.main(*arguments)
 
 
+def that_warn(*arguments):
+    """Start as ever; a library that the job uses then warns of something."""
+    job.run = _warn
+    job.main(*arguments)
+
+
 def _spin(*_):
     secret = "a" * 64 + "b"  # what a stack must not show
     re.match("(a+)+$", secret)  # longer than anybody lives, in C
@@ -50,4 +57,9 @@ def _walk(_job, _model, _files, _threads, pipe):
     for step in range(STEPS):
         time.sleep(STEP_S)
         pipe.send(Progress(0, 0.0, bytes_moved=step + 1))
+    return Finished(RESULT, SUMMARY)
+
+
+def _warn(*_):
+    logging.getLogger("library").warning("it is slow")
     return Finished(RESULT, SUMMARY)
