@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from structlog.contextvars import bind_contextvars
 
+from predictions.aws import may_pass
 from predictions.errors import BadCustomerFile, InputChanged, InputMissing
 from predictions.record import Failure, Prediction, ResultFile, Summary
 from worker.memory import Memory, memory_of_this_process
@@ -127,7 +128,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
 
     from model.artifact import load
     from predictions import log
-    from predictions.aws import may_pass, s3_client
+    from predictions.aws import s3_client
     from predictions.files import Files
     from predictions.telemetry import ids_of
 
@@ -145,21 +146,9 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     pipe.send(Ready())
     while True:
         job = jobs.get()
-        event: Event
         # What a library warns of is then known to be about this one.
         bind_contextvars(**ids_of(job.prediction))
-        try:
-            event = run(job, artifact, files, settings.threads, pipe)
-        except BadCustomerFile as exc:
-            event = Refused(exc.failure)
-        except InputMissing:
-            event = Refused(_MISSING)
-        except InputChanged:
-            event = Refused(_CHANGED)
-        except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
-            # The kind only: a message may quote a customer's data.
-            event = (Later if may_pass(exc) else Broke)(type(exc).__name__)
-        pipe.send(event)
+        pipe.send(attempt(job, artifact, files, settings.threads, pipe))
 
 
 def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
@@ -168,6 +157,21 @@ def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
             jobs.put(pipe.recv())
         except (EOFError, OSError):
             os._exit(0)  # the parent is gone, and with it the lease
+
+
+def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
+    """Run a job, and say how it ended."""
+    try:
+        return run(job, model, files, threads, pipe)
+    except BadCustomerFile as exc:
+        return Refused(exc.failure)
+    except InputMissing:
+        return Refused(_MISSING)
+    except InputChanged:
+        return Refused(_CHANGED)
+    except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
+        # The kind only: a message may quote a customer's data.
+        return (Later if may_pass(exc) else Broke)(type(exc).__name__)
 
 
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from worker.job import Event, Job, JobSettings, Ready, Unusable, main
 START_TIMEOUT_S = 60
 _SILENCE_S = 1.0  # after which the stacks have been told
 _CHUNK_BYTES = 64 * 1024
+_LARGEST_EVENT_BYTES = 1024 * 1024  # what claims to be longer is waited for by nobody
+_DYING_S = 1.0  # from the end of its pipe to its own
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,22 @@ class JobProcess:
             self._pipe.send(job)
 
     def next_event(self, timeout_s: float) -> Event | Died | None:
-        """Return what it says next; None when it says nothing for `timeout_s`."""
+        """Return what it says next; None when it says nothing for `timeout_s`.
+
+        One that says what is no event is out of its mind, and is killed.
+        """
         try:
-            if self._pipe.poll(timeout_s):
-                event: Event = self._pipe.recv()
-                return event
-        except (EOFError, OSError):
-            self._process.join(START_TIMEOUT_S)
-            return Died(self._process.exitcode)
-        return None
+            if not self._pipe.poll(timeout_s):
+                return None
+            event: object = pickle.loads(self._pipe.recv_bytes(_LARGEST_EVENT_BYTES))  # noqa: S301
+        except Exception:  # noqa: BLE001 - its end is closed, or any bytes and any error in reading
+            event = None
+        if isinstance(event, Event):
+            return event
+        self._process.join(_DYING_S)
+        self._process.kill()
+        self._process.join()
+        return Died(self._process.exitcode)
 
     def stacks(self) -> list[str]:
         """Ask it where its threads are: a line for each call, innermost first, without values.

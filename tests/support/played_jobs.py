@@ -6,8 +6,11 @@ All but the job's inside is the real thing: the process, its pipes, the model, t
 from __future__ import annotations
 
 import logging
+import os
 import re
+import struct
 import time
+from functools import partial
 
 from predictions.record import Band, ResultFile, Summary
 from worker import job
@@ -46,6 +49,29 @@ def that_warn(*arguments):
     """Start as ever; a library that the job uses then warns of something."""
     job.run = _warn
     job.main(*arguments)
+
+
+def that_say_what_is_no_event(*arguments):
+    """Start as ever; the job then says something else."""
+    job.run = lambda *_: ["garbage"]
+    job.main(*arguments)
+
+
+def that_say_what_is_no_pickle(*arguments):
+    """Start as ever; the job then writes into the pipe what nobody can read."""
+    job.run = partial(_write, struct.pack("!i", 7) + b"garbage")
+    job.main(*arguments)
+
+
+def that_claim_to_say_much(*arguments):
+    """Start as ever; the job then announces two gigabytes, and says nothing."""
+    job.run = partial(_write, struct.pack("!i", 2**31 - 1))
+    job.main(*arguments)
+
+
+def _write(what, _job, _model, _files, _threads, pipe):
+    os.write(pipe.fileno(), what)
+    time.sleep(60)
 
 
 def _spin(*_):

@@ -65,6 +65,23 @@ def test_what_is_down_is_told_by_its_kind_only_and_the_process_lives_on(
         assert job_process.next_event(60) == Later("EndpointConnectionError")
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        played_jobs.that_say_what_is_no_event,
+        played_jobs.that_say_what_is_no_pickle,
+        played_jobs.that_claim_to_say_much,
+    ],
+)
+def test_one_that_says_what_is_no_event_is_killed(monkeypatch, tmp_path, garbage):
+    monkeypatch.setattr("worker.job_process.main", garbage)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    process = JobProcess(SETTINGS)
+    process.wait_ready()
+    process.run(Job(a_prediction(), tmp_path))
+    assert process.next_event(10) == Died(-signal.SIGKILL)
+
+
 def test_stopping_kills_it(job_process):
     [child] = children()
     job_process.stop()
