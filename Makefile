@@ -60,8 +60,8 @@ test: check browser scan ## everything CI asks for
 	@$(BIN)/python -m operations.toolchain || echo "without it the tests of the engine are skipped"
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
-matrix: install ## kill everything at five points of a job
-	@$(BIN)/python -m pytest -m 'matrix or not matrix' tests/e2e/test_endings.py
+matrix: install ## the failure matrix of docs/reliability.md: 1,000 runs in which things go wrong
+	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
 # Under the guard of the tests, which refuses every connection off this machine.
 scan: install .venv-scan/.packages ## checkov judges what the stacks declare
