@@ -18,9 +18,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bind_contextvars
+
 from predictions.aws import may_pass
 from predictions.errors import BadCustomerFile, InputChanged, InputMissing
 from predictions.record import Failure, Prediction, ResultFile, Summary
+from worker.memory import Memory, memory_of_this_process
 
 if TYPE_CHECKING:
     from model.artifact import Model
@@ -85,6 +88,8 @@ class Finished:
 
     result: ResultFile
     summary: Summary
+    memory: Memory | None = None
+    """Of the job process; None where the system does not tell."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,12 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
 
     from model.artifact import load
+    from predictions import log
     from predictions.aws import s3_client
     from predictions.files import Files
+    from predictions.telemetry import ids_of
 
+    log.configure("job")
     try:
         artifact = load(settings.model_dir)
     except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the operator is told
@@ -137,7 +145,10 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     )
     pipe.send(Ready())
     while True:
-        pipe.send(attempt(jobs.get(), artifact, files, settings.threads, pipe))
+        job = jobs.get()
+        # What a library warns of is then known to be about this one.
+        bind_contextvars(**ids_of(job.prediction))
+        pipe.send(attempt(job, artifact, files, settings.threads, pipe))
 
 
 def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
@@ -222,7 +233,13 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         new_values=scored.new_values,
     )
     key, summary_key = files.put_result(
-        prediction.account, prediction.id, prediction.attempt, target, summary, moved=moved
+        prediction.account,
+        prediction.id,
+        prediction.attempt,
+        target,
+        summary,
+        traceparent=prediction.traceparent,
+        moved=moved,
     )
     result = ResultFile(
         key=key,
@@ -231,4 +248,4 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         rows_failed=scored.rows_failed,
         model=model.version,
     )
-    return Finished(result, scored.summary)
+    return Finished(result, scored.summary, memory_of_this_process())

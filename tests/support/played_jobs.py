@@ -5,6 +5,7 @@ All but the job's inside is the real thing: the process, its pipes, the model, t
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import struct
@@ -44,6 +45,12 @@ def that_take_their_time(*arguments):
     job.main(*arguments)
 
 
+def that_warn(*arguments):
+    """Start as ever; a library that the job uses then warns of something."""
+    job.run = _warn
+    job.main(*arguments)
+
+
 def that_say_what_is_no_event(*arguments):
     """Start as ever; the job then says something else."""
     job.run = lambda *_: ["garbage"]
@@ -76,4 +83,9 @@ def _walk(_job, _model, _files, _threads, pipe):
     for step in range(STEPS):
         time.sleep(STEP_S)
         pipe.send(Progress(0, 0.0, bytes_moved=step + 1))
+    return Finished(RESULT, SUMMARY)
+
+
+def _warn(*_):
+    logging.getLogger("library").warning("it is slow")
     return Finished(RESULT, SUMMARY)

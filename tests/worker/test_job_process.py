@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 
 import played_jobs
 from plain import a_prediction
+from predictions.telemetry import ids_of
 from product import alive, wait_for
-from worker.job import Job, JobSettings, Later
+from worker import job_process as process_module
+from worker.job import Finished, Job, JobSettings, Later
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +125,17 @@ def test_it_is_gone_within_a_second_of_its_parents_death():
         wait_for(
             lambda: not any(map(alive, descendants)), timeout_s=1, what="its children are gone"
         )
+
+
+def test_what_a_library_warns_of_is_known_to_be_about_its_prediction(
+    job_process, tmp_path, monkeypatch, capfd
+):
+    job_process.stop()
+    monkeypatch.setattr(process_module, "main", played_jobs.that_warn)
+    job_process.ensure_ready()
+    prediction = a_prediction()
+    job_process.run(Job(prediction, tmp_path))
+    assert isinstance(job_process.next_event(10), Finished)
+    [line] = [json.loads(one) for one in capfd.readouterr().out.splitlines()]
+    assert line["event"] == "it is slow"
+    assert line.items() >= ids_of(prediction).items()
