@@ -76,7 +76,7 @@ STEPS = {
     "delete": {"prediction_deleted"},
 }
 """What is logged of each step that a service makes."""
-SAID_BY_COMMANDS = {"give_up", "take_over"}
+SAID_BY_COMMANDS = {"call_off", "give_up", "take_over"}
 """Steps that only an operator's command makes: what it prints says so."""
 NO_CHANGE = {"renew"}
 """It leaves the record in its status; how often is said where the claim ends."""
@@ -235,7 +235,7 @@ def go_wrong(service):
     service.work(Later("ReadTimeoutError"))
     service.work(Died(-9))
     service.work(Broke("ClientError"))
-    assert service.now(prediction_id).failure == sweeper.ATTEMPTS_USED_UP
+    assert service.now(prediction_id).failure.code == "attempts-used-up"
 
     prediction_id = service.upload()
     service.work(Later("ReadTimeoutError"))

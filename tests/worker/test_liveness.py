@@ -299,7 +299,7 @@ def test_a_stuck_job_is_killed_put_back_and_at_last_failed(
         assert any("job_is_stuck" in one for one in line["stacks"]["MainThread"])
         assert "aaaa" not in repr(line)
     [put_back], [gave_up] = logged("prediction_put_back"), logged("prediction_failed")
-    assert put_back["because"] == gave_up["because"] == "Died(exitcode=-9)"
+    assert put_back["because"] == gave_up["because"] == "Stuck(exitcode=-9)"
 
 
 def test_a_long_job_that_gets_on_is_left_alone(cloud, consumer_of, job_process_of, make, logged):
