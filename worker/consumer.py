@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +26,7 @@ from predictions.sweeper import claim_of, put_back_or_fail, put_off_or_fail
 from predictions.work_queue import Received, WorkQueue
 from worker.batch import Batch
 from worker.job import Broke, Finished, Job, Later, Progress, Refused
+from worker.job_folder import JobFolder
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 from worker.lease import Lease
 from worker.liveness import Liveness
@@ -62,6 +61,7 @@ class Consumer:
         self._shutdown = shutdown
         self._protection = protection
         self._liveness = liveness
+        self._job_folder = JobFolder()
         self.batch = Batch(queue, lease_s=settings.lease_s)
 
     def run(self) -> None:
@@ -220,10 +220,10 @@ class Consumer:
         """
         done = Progress(rows_done=0, fraction_done=0.0)
         with (
-            tempfile.TemporaryDirectory(prefix="retainwise-job-") as folder,
+            self._job_folder.for_a_job() as folder,
             self._liveness.during_a_job(self._job_process),
         ):
-            self._job_process.run(Job(prediction, Path(folder)))
+            self._job_process.run(Job(prediction, folder))
             try:
                 while not self._shutdown.hand_back_now:
                     event = self._job_process.next_event(_LISTEN_S)
