@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-
-import pytest
+from contextlib import suppress
 
 from worker.job_folder import JobFolder
 
 
 def test_it_is_empty_after_each_job_however_that_ended():
     folder = JobFolder()
-    with pytest.raises(ZeroDivisionError), folder.for_a_job() as first:
+    with suppress(ZeroDivisionError), folder.for_a_job() as first:
         (first / "input.csv").write_text("a customer's")
         raise ZeroDivisionError
     with folder.for_a_job() as second:
