@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,8 +24,8 @@ class JobFolder:
     @contextmanager
     def for_a_job(self) -> Iterator[Path]:
         """Give the folder, empty, for the block; what it holds at the end of it is removed."""
-        # Idle for days, it may have been tidied away.
-        self._path.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # idle for days, it may have been tidied away
+            self._path.mkdir(mode=0o700)
         try:
             yield self._path
         finally:
