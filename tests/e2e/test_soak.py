@@ -30,6 +30,7 @@ def test_killed_workers_lose_nothing_and_do_nothing_twice(tmp_path):
         ("1 not COMPLETED", {"statuses": {"COMPLETED": 59, "FAILED": 1}}),
         ("1 committed twice", {"committed_twice": 1}),
         ("2 without all of their rows", {"not_whole": 2}),
+        ("1 workers that ended otherwise, [1]", {"bad_exits": [1]}),
         ("1 dead letters", {"dead_letters": 1}),
         ("1 worker whose memory grew", {"memory": Memory(1000, 70, 71, 190, 199)}),
     ],

@@ -43,6 +43,7 @@ BEGIN, END = "<!-- written by make soak -->", "<!-- end -->"
 MIB = 1024 * 1024
 SAMPLE_EVERY_S = 2.0
 TELL_EVERY_S = 15.0
+STOP_S = 120
 FLAT_MIB = 8
 """The most that the memory of a process may grow, from its first tenth of samples on."""
 
@@ -102,7 +103,7 @@ class Figures:
     attempts: dict[str, int] = field(default_factory=dict)
     committed_twice: int = 0
     not_whole: int = 0
-    bad_exits: int = 0
+    bad_exits: list[int] = field(default_factory=list)
     messages_left: int = 0
     dead_letters: int = 0
     memory: Memory | None = None
@@ -114,7 +115,7 @@ class Figures:
             "not COMPLETED": self.predictions - self.statuses.get(Status.COMPLETED, 0),
             "committed twice": self.committed_twice,
             "without all of their rows": self.not_whole,
-            "workers that did not end well after SIGTERM": self.bad_exits,
+            f"workers that ended otherwise, {self.bad_exits}": len(self.bad_exits),
             "messages left": self.messages_left,
             "dead letters": self.dead_letters,
             "worker whose memory grew": self.memory is not None and not self.memory.is_flat,
@@ -262,7 +263,8 @@ class Soak:
         for place, worker in enumerate(crew):
             code = worker.process.poll()
             if code is not None:
-                self.figures.bad_exits += code != (0 if worker.is_stopping else -signal.SIGKILL)
+                if code != (0 if worker.is_stopping else -signal.SIGKILL):
+                    self.figures.bad_exits.append(code)
                 crew[place] = self._hire()
 
     def _stop(self, crew: list[Worker]) -> None:
@@ -270,7 +272,8 @@ class Soak:
         for worker in ready:
             worker.process.send_signal(signal.SIGTERM)
         for worker in ready:
-            self.figures.bad_exits += worker.process.wait(120) != 0
+            if code := worker.process.wait(STOP_S):
+                self.figures.bad_exits.append(code)
 
     def _pause_s(self) -> float:
         return self._chance.uniform(*self._plan.kill_after_s)
