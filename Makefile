@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix scan bench bench-worker soak transcripts browser screenshot diagram cost locks clean
+.PHONY: help install tools up test check format matrix scan bench bench-worker soak transcripts browser screenshot diagram fairness cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -68,8 +68,8 @@ test: check browser scan ## everything CI asks for
 	@$(BIN)/python -m operations.toolchain || echo "without it the tests of the engine are skipped"
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
-matrix: install ## kill everything at five points of a job
-	@$(BIN)/python -m pytest -m 'matrix or not matrix' tests/e2e/test_endings.py
+matrix: install ## the failure matrix of docs/reliability.md: 1,000 runs in which things go wrong
+	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
 # Under the guard of the tests, which refuses every connection off this machine.
 scan: install .venv-scan/.packages ## checkov judges what the stacks declare
@@ -95,6 +95,9 @@ screenshot: browser ## the pictures in docs/images, from the running product
 
 diagram: install ## the diagram in docs/architecture.md, from the program's graph
 	@$(BIN)/python -m operations.diagram
+
+fairness: install ## in docs/reliability.md, what one account's flood does to another, by a model
+	@PYTHONPATH=tests/support $(BIN)/python -m fair_queue
 
 cost: install ## docs/cost.md, from the program's graph and the price table
 	@$(BIN)/python -m operations.cost_document

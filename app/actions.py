@@ -20,6 +20,7 @@ from predictions.errors import NotFound, WrongStatus
 from predictions.files import SummaryFile
 from predictions.record import Page, Prediction, PredictionId, Status
 from predictions.refusals import shown
+from predictions.telemetry import step
 
 LONGEST_PAGE = 100
 USUAL_PAGE = 25
@@ -67,7 +68,11 @@ def retry(prediction_id: str) -> Prediction:
             f"Only a FAILED prediction can be retried; this one is {exc.found}.",
             prediction_status=exc.found,
         ) from None
-    log.info("prediction_requeued", prediction=queued.id, attempt=queued.attempt)
+    log.info(
+        "prediction_requeued",
+        **step(prediction, Status.FAILED, Status.QUEUED),
+        next_attempt=queued.attempt,
+    )
     send(queued)
     return queued
 
@@ -76,7 +81,7 @@ def delete(prediction_id: str) -> None:
     """Make a prediction unreachable and order its files' erasure. Raises NotFound."""
     prediction = owned(prediction_id)
     services().store.delete(prediction.account, prediction.id)
-    log.info("prediction_deleted", prediction=prediction.id)
+    log.info("prediction_deleted", **step(prediction, prediction.status, None))
 
 
 def download(prediction: Prediction) -> Response:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from flask import url_for
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from predictions import trace
 from predictions.files import SummaryFile
 from predictions.record import (
     Failure,
@@ -96,6 +97,9 @@ class PredictionAnswer(BaseModel):
         description=("What the result says as a whole; null until COMPLETED, or where unknown.")
     )
     model: str | None = Field(description="The version of the model that scored it.")
+    trace_id: str | None = Field(
+        description="The trace of its upload, the caller's where it sent a `traceparent`."
+    )
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
@@ -120,6 +124,7 @@ class PredictionAnswer(BaseModel):
             error=prediction.failure,
             summary=prediction.summary,
             model=result.model if result else None,
+            trace_id=trace.trace_id(prediction.traceparent),
             created_at=prediction.created_at,
             started_at=prediction.started_at,
             finished_at=prediction.finished_at,

@@ -13,7 +13,7 @@ from app.bodies import small_body
 from app.problems import Problem
 from app.rate_limit import rate_limits
 from app.services import services
-from app.submission import idempotency_key_of, submit, traceparent_of
+from app.submission import idempotency_key_of, submit
 from app.uploads import incoming
 
 bp = Blueprint("api", __name__, url_prefix="/api")
@@ -31,11 +31,7 @@ def _count() -> None:
 def create() -> Response:
     """Take a file and queue its prediction."""
     with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
-        prediction = submit(
-            upload,
-            traceparent=traceparent_of(request),
-            idempotency_key=idempotency_key_of(request),
-        )
+        prediction = submit(upload, idempotency_key=idempotency_key_of(request))
     response = _json(PredictionAnswer.of(prediction), 202)
     response.headers["Location"] = url_for("api.show", prediction_id=prediction.id)
     return response

@@ -39,9 +39,10 @@ def web(bind: str) -> None:
     from predictions import log
     from predictions.settings import SettingsError, read_settings
 
-    log.configure("web")
     try:
-        app = create_app(read_settings(WebSettings), bind_host=bind.rpartition(":")[0])
+        settings = read_settings(WebSettings)
+        log.configure("web", settings.retainwise_env)
+        app = create_app(settings, bind_host=bind.rpartition(":")[0])
     except SettingsError as exc:
         click.echo(f"retainwise web: {exc}", err=True)
         raise SystemExit(2) from None

@@ -8,7 +8,6 @@ message is found by the sweeper, which sends it.
 from __future__ import annotations
 
 import re
-import secrets
 
 import structlog
 from boto3.exceptions import Boto3Error
@@ -18,13 +17,14 @@ from flask import Request
 from app.account import current_account, current_user
 from app.problems import Problem
 from app.rate_limit import rate_limits
+from app.request_log import current_traceparent
 from app.services import services
 from app.uploads import Upload
 from predictions.errors import AlreadySubmitted
 from predictions.file_check import FileCheck
-from predictions.record import Prediction, new_id
+from predictions.record import Prediction, Status, new_id
+from predictions.telemetry import ids_of, step
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
 """One to 255 visible ASCII characters."""
 UPLOAD_TIME_LIMIT_S = 24 * 3600
@@ -33,7 +33,7 @@ UPLOAD_TIME_LIMIT_S = 24 * 3600
 log = structlog.get_logger()
 
 
-def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = None) -> Prediction:
+def submit(upload: Upload, *, idempotency_key: str | None = None) -> Prediction:
     """Store the file and queue its prediction.
 
     The same key with the same content gives the same prediction. Raises BadCustomerFile when the
@@ -52,7 +52,7 @@ def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = No
             account,
             prediction_id,
             stored,
-            traceparent=traceparent,
+            traceparent=current_traceparent(),
             submitted_by=current_user(),
             idempotency_key=idempotency_key,
         )
@@ -65,7 +65,11 @@ def submit(upload: Upload, *, traceparent: str, idempotency_key: str | None = No
                 "Use a new key for each file.",
             ) from None
         return ours.store.get(account, exc.remembered.prediction_id)
-    log.info("prediction_submitted", prediction=prediction.id, size_bytes=stored.size_bytes)
+    log.info(
+        "prediction_submitted",
+        **step(prediction, None, Status.QUEUED),
+        size_bytes=stored.size_bytes,
+    )
     send(prediction)
     return prediction
 
@@ -75,7 +79,7 @@ def send(prediction: Prediction) -> None:
     try:
         services().queue.send(prediction)
     except (BotoCoreError, Boto3Error, ClientError) as exc:
-        log.warning("message_not_sent", prediction=prediction.id, error=type(exc).__name__)
+        log.warning("message_not_sent", **ids_of(prediction), error=type(exc).__name__)
 
 
 def idempotency_key_of(request: Request) -> str | None:
@@ -87,11 +91,3 @@ def idempotency_key_of(request: Request) -> str | None:
             "An Idempotency-Key has 1 to 255 visible ASCII characters, without spaces.",
         )
     return key
-
-
-def traceparent_of(request: Request) -> str:
-    """Return the caller's W3C trace context, or start one."""
-    given = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -27,7 +27,7 @@ from app.column_matches import Matching, chosen, merged, offered
 from app.expected_columns import SAMPLE_CUSTOMERS, expected_columns, sample_file
 from app.problems import Problem
 from app.services import services
-from app.submission import submit, traceparent_of
+from app.submission import submit
 from app.uploads import incoming
 from predictions.errors import BadCustomerFile, MissingColumns
 from predictions.file_check import check_head
@@ -47,7 +47,7 @@ def create() -> ResponseReturnValue:
     """Take a file; what is wrong with it is said on the form, ready for the next try."""
     try:
         with incoming(request, current_app.config["MAX_UPLOAD_BYTES"]) as upload:
-            prediction = submit(upload, traceparent=traceparent_of(request))
+            prediction = submit(upload)
     except BadCustomerFile as error:
         return _refusal_of(error)
     except Problem as problem:

@@ -9,7 +9,6 @@ from flask import Flask
 from app.filters import count, percent
 from predictions.record import Prediction, RowError, RowErrorCount, Status
 from predictions.refusals import in_rows, new_values
-from predictions.sweeper import ATTEMPTS_USED_UP
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _IN_A_COLUMN = {
@@ -20,8 +19,6 @@ _IN_A_ROW = {
     "cell-count": "not as many cells as the header",
     "empty-row": "nothing in any cell",
 }
-# Every other failure is the file's: the same file fails in the same way.
-_MAY_PASS = frozenset({ATTEMPTS_USED_UP.code})
 
 
 def init_app(app: Flask) -> None:
@@ -38,7 +35,7 @@ def delimiter(character: str) -> str:
 
 def may_pass(prediction: Prediction) -> bool:
     """Say whether the same file may well be scored at the next attempt."""
-    return prediction.failure is not None and prediction.failure.code in _MAY_PASS
+    return prediction.failure is not None and prediction.failure.may_pass
 
 
 def step(prediction: Prediction) -> str:

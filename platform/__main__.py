@@ -7,7 +7,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra import environment, metrics, permissions
+from infra import environment, permissions
 from infra.alarms import Alarms, Watched
 from infra.dashboard import dashboard
 from infra.deletions import fence_deletions
@@ -100,7 +100,6 @@ Service(
     environment=environment.of_worker(settings, storage, queues),
     may=permissions.worker(storage, queues, key, account, cluster.name),
     scaling=ByBacklog(queues.queue.name, settings.services.worker.backlog_per_task),
-    counts=metrics.OF_WORKER,
     alarms=alarms.take_back_worker,
     is_healthy=["python", "-m", "worker.heartbeat"],
 )

@@ -32,6 +32,8 @@ MOST_ROWS = 10_000_000
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
 READ_BYTES = 256 * 1024
+TOLD_BY_THE_COLUMNS = frozenset({"missing-columns", "header-not-first", "not-a-csv"})
+"""Codes of refusals that may be gone, or new, when a model asks for other columns."""
 _NOTHING = re.compile(r"[\s,;|]*")
 """What a line has that spreadsheets write for empty cells, whichever delimiter is the file's."""
 _DELIMITER_LINE = re.compile(r"\s*sep=([,;\t|]?)[\s,;|]*", re.IGNORECASE)

@@ -84,7 +84,7 @@ class FileCheck:
         yield from self._taken()
         for _ in customers.count_rows():
             yield from self._taken()
-        self._facts = customers.facts
+        self._facts = customers.facts.model_copy(update={"model": self._schema.version})
         yield from self._taken()
 
     def _remembered(self) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -132,6 +132,17 @@ class Files:
         if target.stat().st_size != input_file.size_bytes:
             raise InputChanged(f"{input_file.key} has not the size that was uploaded")
 
+    def has_upload(self, input_file: InputFile) -> bool:
+        """Say whether the recorded version of an upload is there."""
+        version: Any = {"VersionId": input_file.version_id} if input_file.version_id else {}
+        try:
+            head = self._s3.head_object(Bucket=self._uploads, Key=input_file.key, **version)
+        except ClientError as exc:
+            if _is_missing(exc):
+                return False
+            raise
+        return head["ETag"] == input_file.etag
+
     def put_result(
         self,
         account: str,
@@ -140,22 +151,25 @@ class Files:
         result: Path,
         summary: SummaryFile,
         *,
+        traceparent: str | None = None,
         moved: Callable[[int], None] | None = None,
     ) -> tuple[str, str]:
         """Store a scored file with its summary; return their keys.
 
-        moved: told of the file's bytes as they go; a part sent again takes its own back first.
+        traceparent: the span that made them, for their metadata. moved: told of the file's bytes
+        as they go; a part sent again takes its own back first.
         """
         key, summary_key = _result_keys(account, prediction_id, attempt)
+        metadata = {"traceparent": traceparent} if traceparent else {}
         self._s3.upload_file(
             str(result),
             self._results,
             key,
             Config=_UPLOAD,
-            ExtraArgs={"ContentType": "text/csv"},
+            ExtraArgs={"ContentType": "text/csv", "Metadata": metadata},
             Callback=moved,
         )
-        self._put_summary(summary_key, summary)
+        self._put_summary(summary_key, summary, metadata)
         return key, summary_key
 
     def open_result(self, prediction: Prediction) -> tuple[Iterator[bytes], int]:
@@ -221,7 +235,7 @@ class Files:
             Config=_UPLOAD,
             ExtraArgs={"ContentType": "text/csv", "MetadataDirective": "REPLACE"},
         )
-        self._put_summary(summary_key, summary)
+        self._put_summary(summary_key, summary, {})
         return key, summary_key
 
     def erase(self, account: str, prediction_id: str) -> int:
@@ -250,12 +264,13 @@ class Files:
         for bucket in (self._uploads, self._results):
             self._s3.head_bucket(Bucket=bucket)
 
-    def _put_summary(self, key: str, summary: SummaryFile) -> None:
+    def _put_summary(self, key: str, summary: SummaryFile, metadata: dict[str, str]) -> None:
         self._s3.put_object(
             Bucket=self._results,
             Key=key,
             Body=summary.model_dump_json().encode(),
             ContentType="application/json",
+            Metadata=metadata,
         )
 
     def _find(self, bucket: str, key: str) -> OldFile | None:

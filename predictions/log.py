@@ -1,4 +1,7 @@
-"""One JSON object a line on standard output: ids and counts, never customer data."""
+"""One JSON object a line on standard output: ids and counts, never customer data.
+
+Which lines carry metrics says `telemetry`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,14 @@ import sys
 
 import structlog
 
+from predictions.telemetry import carry_metrics
 
-def configure(service: str) -> None:
-    """Send this process's log lines, and the warnings of its libraries, to standard output."""
+
+def configure(service: str, environment: str | None = None) -> None:
+    """Send this process's log lines, and the warnings of its libraries, to standard output.
+
+    environment: of which stack the metrics in them are; None: they carry none.
+    """
 
     def name_service(
         _logger: object, _method: str, line: structlog.typing.EventDict
@@ -25,7 +33,11 @@ def configure(service: str) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[
+            *shared,
+            *([carry_metrics(environment)] if environment else []),
+            structlog.processors.JSONRenderer(),
+        ],
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )

@@ -35,6 +35,9 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
+_MAY_PASS = frozenset({"attempts-used-up", "called-off", "dependency-down", "not-taken"})
+
+
 class Failure(Frozen):
     """Why a prediction ended without a result, in words for the person who uploaded the file."""
 
@@ -43,6 +46,11 @@ class Failure(Frozen):
     hint: str = Field(description="What to do about it.")
     row: int | None = Field(default=None, description="Line of the customer, first one = 1.")
     column: str | None = Field(default=None, description="The column's name in the header.")
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same file may well be scored at the next attempt: it was not to blame."""
+        return self.code in _MAY_PASS
 
 
 class FileFacts(Frozen):
@@ -59,6 +67,10 @@ class FileFacts(Frozen):
     nearest: dict[str, str] = Field(
         default_factory=dict,
         description="Column of the model that is not needed and not there → the name most like it.",
+    )
+    model: str | None = Field(
+        default=None,
+        description="The version of the model whose columns were asked for; None: not noted yet.",
     )
 
 

@@ -49,6 +49,23 @@ def listed(names: Sequence[str], described: Callable[[str], str]) -> str:
     return f"{first} and {more:,} more" if more > 0 else first
 
 
+def model_mismatch(checked_for: str, now: str, refused: Failure) -> Failure:
+    """Say that a file that was good at its upload is not for the model that there is by now.
+
+    checked_for, now: the models' versions. refused: what is wrong with it for the one of now.
+    """
+    return refused.model_copy(
+        update={
+            "code": "model-mismatch",
+            "message": (
+                f"When it was uploaded, the file had all that the model {shown(checked_for)} "
+                f"needs. The service has gone over to {shown(now)} since. {refused.message}"
+            ),
+            "hint": "Upload a file with the columns that are expected now.",
+        }
+    )
+
+
 def in_rows(rows: int, first_row: int, text: str | None) -> str:
     """Say in how many rows something is, and of the first of them which it is and what it has."""
     first = f"row {first_row:,}" + (f", “{text}”" if text else "")

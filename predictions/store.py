@@ -9,6 +9,7 @@
     hand_back     PROCESSING → QUEUED      same attempt: given back on purpose
     put_off       PROCESSING → QUEUED      same attempt, later: a dependency is down
     put_back      PROCESSING → QUEUED      attempt + 1: its worker or its job died
+    call_off      unfinished → FAILED      an operator ended it, whoever holds it
     requeue       FAILED     → QUEUED      attempt + 1: a person asked for it
     delete        any        → (nothing)   and an order to erase its files
     take_over     (nothing)  → any but PROCESSING: from the first version, once
@@ -24,6 +25,13 @@ Giving up names the attempt and the time of the next resend, which every other s
     A  reads QUEUED ------------------------------------- gives up: refused
     B                 resends, or claims and hands back
 
+Calling off names no owner, as it is meant for whoever that is, but the attempt that was looked at:
+
+    A  claims 1 ------------------ completes 1: refused
+    B             calls off 1
+    B  reads 1 --------------------------------- calls off 1: refused
+    A             dies ^ put back as 2
+
 The table's items, by sort key `id`: a ULID is a prediction; `idempotency/…` remembers an
 Idempotency-Key; `erasure/…` orders the removal of a deleted prediction's files; `columns` remembers
 what the account calls the model's columns; `first-version/…` remembers that a prediction was taken
@@ -37,6 +45,7 @@ index: what may be stuck is found by a query that costs nothing when nothing is.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -177,9 +186,22 @@ class Store:
             next_cursor=str(shown[-1]["id"]) if len(items) > limit else None,
         )
 
+    def newest_unfinished(self, status: Status, limit: int) -> list[Prediction]:
+        """Return the `limit` newest predictions of all accounts that are QUEUED or PROCESSING.
+
+        Reads the keys of all of them, as the index is in the order of their due times.
+        """
+        newest = heapq.nlargest(limit, self._unfinished(status), key=lambda key: key["id"])
+        return [one for key in newest for one in self._still(key, status)]
+
     def queued_and_due(self) -> Iterator[Prediction]:
         """Yield QUEUED records whose resend time has come."""
         for key in self._unfinished(Status.QUEUED, due_before=self._clock()):
+            yield from self._still(key, Status.QUEUED)
+
+    def queued(self) -> Iterator[Prediction]:
+        """Yield every QUEUED record, the next that is due first."""
+        for key in self._unfinished(Status.QUEUED):
             yield from self._still(key, Status.QUEUED)
 
     def processing(self) -> Iterator[Prediction]:
@@ -408,6 +430,21 @@ class Store:
             to=Status.FAILED,
             put={"failure": _as_text(failure), "finished_at": utc_now().isoformat()},
             refused=lambda found: WrongStatus(found, f"QUEUED as at {queued.updated_at}"),
+        )
+
+    def call_off(self, unfinished: Prediction, failure: Failure) -> Prediction:
+        """QUEUED or PROCESSING → FAILED, at the attempt that `unfinished` was read at.
+
+        Whoever holds the claim loses it: every write of a claim's names PROCESSING and its owner.
+        Raises NotFound, or WrongStatus when it is finished or at another attempt.
+        """
+        attempt = unfinished.attempt
+        return self._step(
+            {"account": unfinished.account, "id": unfinished.id},
+            leaving=Attr("status").is_in(sorted(UNFINISHED)) & Attr("attempt").eq(attempt),
+            to=Status.FAILED,
+            put={"failure": _as_text(failure), "finished_at": utc_now().isoformat()},
+            refused=lambda found: WrongStatus(found, f"unfinished at attempt {attempt}"),
         )
 
     def hand_back(self, claim: Claim) -> Prediction:

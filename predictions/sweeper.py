@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import structlog
 
@@ -21,13 +22,9 @@ from predictions.errors import LeaseLost, NotFound
 from predictions.files import Files
 from predictions.record import UNFINISHED, Claim, Failure, Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
+from predictions.telemetry import step
 from predictions.work_queue import WorkQueue
 
-ATTEMPTS_USED_UP = Failure(
-    code="attempts-used-up",
-    message="Scoring stopped before its end, again and again.",
-    hint="Retry once; if it fails again, try a smaller file or ask the operator.",
-)
 DEPENDENCY_DOWN = Failure(
     code="dependency-down",
     message="A part of the service that scoring needs could not be reached for many hours.",
@@ -35,11 +32,37 @@ DEPENDENCY_DOWN = Failure(
 )
 MOST_DELAYS = 60
 """Put off so often, it is given up: by then some 12 hours have passed."""
+_STUCK_AFTER_RESENDS = 3
 _FIRST_DELAY_S = 4
 _LONGEST_PUT_OFF_S = 900  # SQS's own limit on DelaySeconds
 _LONGEST_DELAY_S = 60
 
 log = structlog.get_logger()
+
+
+class Ended(Enum):
+    """How an attempt was lost, and what its owner is told if it was the last one."""
+
+    DIED = (
+        "It stopped before its end each time.",
+        "Retry once; if it fails again, try a smaller file or ask the operator.",
+    )
+    KILLED = (
+        "The last time the system killed it, most likely because it needed too much memory.",
+        "Split the file, or leave out the columns that are not expected. If that does not help, "
+        "ask the operator.",
+    )
+    STUCK = (
+        "The last time it was ended because it had made no progress for many minutes.",
+        "Retry once; if it fails again, give the id of this prediction to the operator.",
+    )
+
+    def used_up(self, attempts: int) -> Failure:
+        """Say that this was the last of so many attempts."""
+        how, hint = self.value
+        times = "once" if attempts == 1 else f"{attempts} times"
+        message = f"Scoring was begun {times} and never finished. {how}"
+        return Failure(code="attempts-used-up", message=message, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -105,7 +128,12 @@ class Sweeper:
             # The next resend is set first: killed before the send, the record is due again later.
             if self._store.take_resend(prediction):
                 self._queue.send(prediction)
-                log.info("prediction_resent", prediction=prediction.id, resends=prediction.resends)
+                log.info(
+                    "prediction_resent",
+                    **step(prediction, Status.QUEUED, Status.QUEUED),
+                    resends=prediction.resends,
+                    stuck=int(prediction.resends >= _STUCK_AFTER_RESENDS),
+                )
                 resent += 1
         return resent
 
@@ -124,7 +152,12 @@ class Sweeper:
                 continue
             try:
                 if put_back_or_fail(
-                    self._store, self._queue, prediction, self._max_attempts, beat=pulse.beat
+                    self._store,
+                    self._queue,
+                    prediction,
+                    self._max_attempts,
+                    beat=pulse.beat,
+                    because="its lease did not move",
                 ):
                     put_back += 1
                 else:
@@ -154,7 +187,12 @@ class Sweeper:
                     but=prediction.attempt if prediction.status is Status.COMPLETED else None,
                 )
             self._store.erased(erasure)
-            log.info("files_erased", prediction=erasure.prediction_id, files=files)
+            log.info(
+                "files_erased",
+                prediction=erasure.prediction_id,
+                account=erasure.account,
+                files=files,
+            )
             erased += 1
         return erased
 
@@ -166,41 +204,69 @@ def put_back_or_fail(
     max_attempts: int,
     *,
     beat: int | None = None,
+    ended: Ended = Ended.DIED,
+    **said: object,
 ) -> bool:
     """Give a prediction whose worker or job died another attempt, or fail it after the last.
 
-    True when it was put back. Raises LeaseLost.
+    ended: how this attempt was lost, as far as that is known. said: of it in the log, without
+    customer data. True when it was put back. Raises LeaseLost.
     """
     claim = claim_of(prediction)
     # It may have stored a result that no record will point to. First: killed after this, it does
     # no harm.
     store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
     if prediction.crashes + 1 >= max_attempts:
-        store.fail(claim, ATTEMPTS_USED_UP, beat=beat)
-        log.warning("prediction_failed", prediction=claim.id, code=ATTEMPTS_USED_UP.code)
+        failure = ended.used_up(prediction.crashes + 1)
+        store.fail(claim, failure, beat=beat)
+        log.warning(
+            "prediction_failed",
+            **step(prediction, Status.PROCESSING, Status.FAILED),
+            code=failure.code,
+            lost=1,
+            **said,
+        )
         return False
     queued = store.put_back(claim, beat=beat)
-    log.warning("prediction_put_back", prediction=claim.id, attempt=queued.attempt)
+    log.warning(
+        "prediction_put_back",
+        **step(prediction, Status.PROCESSING, Status.QUEUED),
+        next_attempt=queued.attempt,
+        **said,
+    )
     # The first time at once; a job that dies each time is slowed down.
     queue.send(queued, delay_s=min(2**queued.crashes - 2, _LONGEST_DELAY_S))
     return True
 
 
-def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction) -> bool:
+def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction, **said: object) -> bool:
     """Let a claimed prediction wait for what it depends on, or fail it after many hours of that.
 
-    True when it was put off. The delay doubles from 4 s to 15 minutes, less up to a half by chance,
-    so that not all come back at once. Raises LeaseLost.
+    said: of it in the log, without customer data. True when it was put off. The delay doubles from
+    4 s to 15 minutes, less up to a half by chance, so that not all come back at once. Raises
+    LeaseLost.
     """
     claim = claim_of(prediction)
     if prediction.delays >= MOST_DELAYS:
         store.fail(claim, DEPENDENCY_DOWN)
-        log.warning("prediction_failed", prediction=claim.id, code=DEPENDENCY_DOWN.code)
+        log.warning(
+            "prediction_failed",
+            **step(prediction, Status.PROCESSING, Status.FAILED),
+            code=DEPENDENCY_DOWN.code,
+            lost=0,
+            **said,
+        )
         return False
     longest_s = min(_FIRST_DELAY_S * 2 ** min(prediction.delays, 16), _LONGEST_PUT_OFF_S)
     delay_s = round(longest_s * random.uniform(0.5, 1))  # noqa: S311
     queued = store.put_off(claim, delay_s=delay_s)
-    log.warning("prediction_put_off", prediction=claim.id, delays=queued.delays, delay_s=delay_s)
+    log.warning(
+        "prediction_put_off",
+        **step(prediction, Status.PROCESSING, Status.QUEUED),
+        delays=queued.delays,
+        delay_s=delay_s,
+        **said,
+    )
     queue.send(queued, delay_s=delay_s)
     return True
 

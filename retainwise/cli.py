@@ -18,6 +18,10 @@ COMMANDS = {
     "evaluate": ("model.commands:evaluate", "How good a model is on labelled customers."),
     "lease": ("operations.commands:lease", "Who changes a stack right now, or did last."),
     "predict": ("model.commands:predict", "Score a file, with no cloud at all."),
+    "predictions": (
+        "retainwise.predictions:predictions",
+        "The records: look, find what is stuck, queue again, end.",
+    ),
     "releases": ("operations.commands:releases", "What was deployed to a stack, newest first."),
     "rollback": ("operations.commands:rollback", "Bring back what ran in an earlier release."),
     "sample": ("model.commands:sample", "Make a realistic customer file."),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from operations.commands import (
-    confirmed,
     folder_option,
     json_option,
     lasting,
@@ -22,10 +20,9 @@ from operations.commands import (
     stack_argument,
     yes_option,
 )
+from retainwise.stack_data import act_on_each, ask, moment, progress_bar, stack_data
 
 if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
-
     from predictions.dead_letters import DeadLetters, Fate, Letter, Named
 
 
@@ -75,7 +72,7 @@ def show(stack: str, message_id: str, as_json: bool, folder: Path | None) -> Non
     say_table(
         [
             ("message", letter.id),
-            ("sent", f"{_moment(letter.sent_at)}, {age} ago"),
+            ("sent", f"{moment(letter.sent_at)}, {age} ago"),
             ("received", f"{letter.receive_count} times, with this one"),
             ("reason", letter.reason),
             ("reconcile", letter.fate.name.lower()),
@@ -124,8 +121,8 @@ def redrive(
         named = {named.prediction_id for one in chosen for named in one.named}
         missing = sorted({*ids, *predictions} - {one.id for one in chosen} - named)
         if chosen:
-            _ask(f"Send {len(chosen)} dead letters of {stack} again: {_kinds(chosen)}?", yes)
-        _each("redriving", chosen, dead.redrive)
+            ask(f"Send {len(chosen)} dead letters of {stack} again: {_kinds(chosen)}?", yes)
+        act_on_each("redriving", chosen, dead.redrive)
     if as_json:
         _say_json(stack, dead, redriven=[one.id for one in chosen], missing=missing)
     else:
@@ -162,8 +159,8 @@ def reconcile(
         }
         changes = [words.format(count) for words, count in doing.items() if count]
         if changes:
-            _ask(f"{stack}: {', '.join(changes)}?", yes)
-        _each(
+            ask(f"{stack}: {', '.join(changes)}?", yes)
+        act_on_each(
             "settling",
             letters,
             lambda one: settled.append(dead.settle(one, drop_orphan=drop_orphans)),
@@ -195,55 +192,21 @@ def reconcile(
 @contextmanager
 def _received(stack: str, folder: Path | None) -> Iterator[DeadLetters]:
     """Hold all dead letters of a stack for the block."""
-    from localcloud.program import CHECKOUT
-    from operations.account import StackAccount, explained
     from predictions.dead_letters import DeadLetters
-    from predictions.store import Store
 
-    with explained(stack):
-        account = StackAccount.of(stack, folder or CHECKOUT)
-        sqs = account.session.client("sqs")
-        queue_url, dlq_url = (
-            sqs.get_queue_url(QueueName=f"{account.name}-predictions-{one}")["QueueUrl"]
-            for one in ("queue", "dlq")
-        )
-        table = account.session.resource("dynamodb").Table(f"{account.name}-predictions")
-        store = Store(table, resend_after_s=60)  # nothing is queued here
-        with DeadLetters(sqs, queue_url, dlq_url, store) as dead:
-            with _bar("receiving", dead.about) as bar:
-                dead.receive(bar.update)
-            yield dead
+    with (
+        stack_data(stack, folder) as data,
+        DeadLetters(data.sqs, data.queue_url, data.dlq_url, data.store) as dead,
+    ):
+        with progress_bar("receiving", dead.about) as bar:
+            dead.receive(bar.update)
+        yield dead
     if dead.elsewhere:
         click.echo(
             f"about {dead.elsewhere:,} more are held by somebody else, by a command that was "
             "killed (for 5 minutes), or are too many for one time: run it again",
             err=True,
         )
-
-
-def _each(doing: str, letters: Sequence[Letter], act: Callable[[Letter], None]) -> None:
-    """Act on one letter after another; cut off, it says how far it came."""
-    done = 0
-    try:
-        with _bar(doing, len(letters)) as bar:
-            for letter in letters:
-                act(letter)
-                done += 1
-                bar.update(1)
-    except BaseException:
-        click.echo(f"{doing} ended after {done} of {len(letters)}: run it again", err=True)
-        raise
-
-
-def _bar(doing: str, length: int) -> ProgressBar[int]:
-    """Show how far it is, on a terminal only."""
-    is_hidden = not sys.stderr.isatty()
-    return click.progressbar(length=length, label=doing, file=sys.stderr, hidden=is_hidden)
-
-
-def _ask(question: str, yes: bool) -> None:
-    if not confirmed(question, yes):
-        raise click.Abort
 
 
 def _say_json(stack: str, dead: DeadLetters, **content: object) -> None:
@@ -289,7 +252,7 @@ def _names(letter: Letter) -> str:
 def _in_words(named: Named) -> str:
     if (record := named.record) is None:
         return named.state
-    waits = f"queued {_moment(record.queued_at)}, sent again {record.resends} times"
+    waits = f"queued {moment(record.queued_at)}, sent again {record.resends} times"
     return f"{record.status}, attempt {record.attempt} of {record.account}, {waits}"
 
 
@@ -308,7 +271,3 @@ def _ids(letters: Iterable[Letter], fate: Fate) -> list[str]:
             if one.fate == named.fate == fate
         }
     )
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -19,9 +19,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bind_contextvars
+
 from predictions.aws import may_pass
 from predictions.errors import BadCustomerFile, InputChanged, InputMissing
 from predictions.record import Failure, Prediction, ResultFile, Summary
+from worker.memory import Memory, memory_of_this_process
 
 if TYPE_CHECKING:
     from model.artifact import Model
@@ -86,6 +89,8 @@ class Finished:
 
     result: ResultFile
     summary: Summary
+    memory: Memory | None = None
+    """Of the job process; None where the system does not tell."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,12 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
     from model.artifact import load
+    from predictions import log
     from predictions.aws import s3_client
     from predictions.files import Files
+    from predictions.telemetry import ids_of
 
+    log.configure("job")
     try:
         artifact = load(settings.model_dir)
     except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the operator is told
@@ -138,7 +146,10 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     pipe.send(Ready())
     with suppress(EOFError, OSError):  # the parent has closed it, or is gone
         while True:
-            pipe.send(attempt(pipe.recv(), artifact, files, settings.threads, pipe))
+            job: Job = pipe.recv()
+            # What a library warns of is then known to be about this one.
+            bind_contextvars(**ids_of(job.prediction))
+            pipe.send(attempt(job, artifact, files, settings.threads, pipe))
 
 
 def _end_with_the_parent() -> None:
@@ -166,10 +177,14 @@ def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:
     """Score one upload and store the result; `pipe` is told how far it is.
 
-    Raises BadCustomerFile, InputMissing and InputChanged where the file cannot be scored.
+    Raises BadCustomerFile, InputMissing and InputChanged where the file cannot be scored. Columns
+    are found by their names alone: a model that asks for others than the upload was checked for
+    scores it if they are there, and else refuses it.
     """
     from model.predict import score_file
+    from predictions.customer_file import TOLD_BY_THE_COLUMNS
     from predictions.files import SummaryFile
+    from predictions.refusals import model_mismatch
 
     prediction = job.prediction
     source, target = job.folder / "input.csv", job.folder / "result.csv"
@@ -190,14 +205,22 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
 
     files.fetch_upload(prediction.input, source, moved=moved)
     facts = prediction.input.facts
-    scored = score_file(
-        source,
-        target,
-        model,
-        threads=threads,
-        progress=scored_so_far,
-        matches=facts.matches if facts else None,
-    )
+    try:
+        scored = score_file(
+            source,
+            target,
+            model,
+            threads=threads,
+            progress=scored_so_far,
+            matches=facts.matches if facts else None,
+        )
+    except BadCustomerFile as exc:
+        checked_for = facts.model if facts else None
+        is_as_checked = checked_for in (None, model.version)
+        if is_as_checked or exc.failure.code not in TOLD_BY_THE_COLUMNS:
+            raise
+        mismatch = model_mismatch(str(checked_for), model.version, exc.failure)
+        raise BadCustomerFile(mismatch) from exc
     summary = SummaryFile(
         prediction=prediction.id,
         model=model.version,
@@ -210,7 +233,13 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         new_values=scored.new_values,
     )
     key, summary_key = files.put_result(
-        prediction.account, prediction.id, prediction.attempt, target, summary, moved=moved
+        prediction.account,
+        prediction.id,
+        prediction.attempt,
+        target,
+        summary,
+        traceparent=prediction.traceparent,
+        moved=moved,
     )
     result = ResultFile(
         key=key,
@@ -219,4 +248,4 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
         rows_failed=scored.rows_failed,
         model=model.version,
     )
-    return Finished(result, scored.summary)
+    return Finished(result, scored.summary, memory_of_this_process())

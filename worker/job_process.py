@@ -24,9 +24,16 @@ _DYING_S = 1.0  # from the end of its pipe to its own
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended by itself: `exitcode` is negative for a signal (-9: killed)."""
+    """The process is no more: `exitcode` is negative for a signal (-9: killed).
+
+    None: it said what is no event, and was killed for that.
+    """
 
     exitcode: int | None
+
+
+class Stuck(Died):
+    """It made no progress, and was killed for that."""
 
 
 class JobProcessUnusable(Exception):
@@ -76,9 +83,11 @@ class JobProcess:
         if isinstance(event, Event):
             return event
         self._process.join(_DYING_S)
+        if not self._process.is_alive():
+            return Died(self._process.exitcode)
         self._process.kill()
         self._process.join()
-        return Died(self._process.exitcode)
+        return Died(None)
 
     def stacks(self) -> list[str]:
         """Ask it where its threads are: a line for each call, innermost first, without values.

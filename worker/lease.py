@@ -45,9 +45,11 @@ class Lease:
         self._received = received
         self._lease_s = lease_s
         self._clock = clock
-        self._renewed_at = self._tried_at = clock()
+        self._renewed_at = self._tried_at = self._since = clock()
         self._extended_at = clock()
         self._shown = 0.0
+        self.renewals = 0
+        """How often it was renewed so far."""
 
     def keep(self, rows_done: int, fraction_done: float) -> None:
         """Renew when due; show progress twice a second when there is some.
@@ -66,12 +68,18 @@ class Lease:
             # From before the call: when the answer is late, the lease was renewed earlier.
             self._renewed_at = now
             self._shown = fraction_done
+            self.renewals += 1
         except (BotoCoreError, ClientError) as exc:
             log.warning("renewal_failed", prediction=self.claim.id, error=type(exc).__name__)
             if not self.may_hold:
                 raise LeaseLost(self.claim, "no answer for the whole length of the lease") from exc
         if now - self._extended_at >= self._lease_s / 3:
             self._extend(now)
+
+    @property
+    def held_s(self) -> float:
+        """How long it has been held so far, seconds, to the millisecond; never 0."""
+        return max(0.001, round(self._clock() - self._since, 3))
 
     @property
     def may_hold(self) -> bool:

@@ -35,7 +35,7 @@ def serve(settings: WorkerSettings) -> int:
 
     Raises JobProcessUnusable when the model cannot be loaded.
     """
-    service_log.configure("worker")
+    service_log.configure("worker", settings.retainwise_env)
     shutdown = Shutdown(settings.stop_budget_s)
     shutdown.listen()
     job_settings = JobSettings(

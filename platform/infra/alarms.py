@@ -40,6 +40,7 @@ _BUDGET_PERCENT = 80
 class Watched:
     """What the alarms look at, by name: most of it is declared after them."""
 
+    environment: str
     cluster: str
     queue: pulumi.Output[str]
     dlq: pulumi.Output[str]
@@ -60,6 +61,7 @@ class Watched:
     ) -> Watched:
         """Name what the stack's alarms look at."""
         return cls(
+            environment=settings.environment,
             cluster=name,
             queue=queues.queue.name,
             dlq=queues.dlq.name,
@@ -123,12 +125,11 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _of_jobs(self, watched: Watched) -> aws.cloudwatch.MetricAlarm:
-        done = counted("done", watched.worker, JOBS_COMPLETED)
-        failed = counted("failed", watched.worker, JOBS_FAILED)
+        environment = watched.environment
         self._alarm(
             "stuck-records",
             "A prediction was sent three times without being taken, or was given up.",
-            [_shown(counted("stuck", watched.worker, RECORDS_STUCK))],
+            [_shown(counted("stuck", environment, RECORDS_STUCK))],
             above=0,
             minutes=1,
         )
@@ -137,8 +138,8 @@ class Alarms(pulumi.ComponentResource):
             "Messages wait, and no job has ended for a quarter of an hour.",
             [
                 queue_metric("waiting", "ApproximateNumberOfMessagesVisible", watched.queue),
-                done,
-                failed,
+                counted("done", environment, JOBS_COMPLETED),
+                counted("failed", environment, JOBS_FAILED),
                 _expression(
                     "IF(waiting > 0 AND FILL(done, 0) + FILL(failed, 0) == 0, 1, 0)", "idle"
                 ),
@@ -150,8 +151,10 @@ class Alarms(pulumi.ComponentResource):
             "failed-jobs",
             f"More than {_FAILED_PERCENT} % of the jobs fail or die.",
             [
+                # Not filled: each line that has one of the three has all, so that none is missing
+                # where another counts.
                 *(
-                    counted(id_, watched.worker, what, _A_QUARTER_S)
+                    counted(id_, environment, what, _A_QUARTER_S)
                     for id_, what in (
                         ("done", JOBS_COMPLETED),
                         ("failed", JOBS_FAILED),

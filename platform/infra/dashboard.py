@@ -1,4 +1,7 @@
-"""One page for whoever is paged: is work done, how fast, what fails; and the runbooks."""
+"""One page for whoever is paged: is work done, how fast, what fails; and the runbooks.
+
+Every metric that the services' log lines carry is on it.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,57 @@ from typing import Any, TypeAlias
 import pulumi
 import pulumi_aws as aws
 
+from infra import metrics
 from infra.alarms import Watched
-from infra.metrics import JOBS_COMPLETED, JOBS_FAILED, JOBS_LOST, NAMESPACE, RECORDS_STUCK
 
 _WIDTH, _HEIGHT = 8, 6  # three to a row, of 24
 
 Metric: TypeAlias = list[Any]
+
+_SUM, _SPREAD, _MOST = ("Sum",), ("p50", "p95"), ("Maximum",)
+_CARRIED: Mapping[str, tuple[Sequence[str], *tuple[metrics.Metric, ...]]] = {
+    "Jobs that end": (
+        _SUM,
+        metrics.JOBS_COMPLETED,
+        metrics.JOBS_FAILED,
+        metrics.JOBS_LOST,
+        metrics.JOBS_PUT_OFF,
+        metrics.JOBS_HANDED_BACK,
+    ),
+    "Waiting and running, seconds": (_SPREAD, metrics.QUEUE_WAIT, metrics.RUN_TIME),
+    "Rows per second of a job": (_SPREAD, metrics.ROWS_PER_SECOND),
+    "Memory, bytes": (
+        _MOST,
+        metrics.WORKER_MEMORY,
+        metrics.WORKER_MEMORY_PEAK,
+        metrics.JOB_MEMORY,
+        metrics.JOB_MEMORY_PEAK,
+    ),
+    "Leases": (
+        _SUM,
+        metrics.LEASE_RENEWALS,
+        metrics.LEASE_RENEWALS_FAILED,
+        metrics.LEASES_LOST,
+    ),
+    "Messages that start nothing": (
+        _SUM,
+        metrics.MESSAGES_SUPERSEDED,
+        metrics.MESSAGES_UNREADABLE,
+    ),
+    "What the sweepers do": (
+        _SUM,
+        metrics.PREDICTIONS_RESENT,
+        metrics.RECORDS_STUCK,
+        metrics.FILES_ERASED,
+    ),
+    "What people ask for": (
+        _SUM,
+        metrics.PREDICTIONS_SUBMITTED,
+        metrics.PREDICTIONS_REQUEUED,
+        metrics.PREDICTIONS_DELETED,
+    ),
+}
+"""By the title of a graph: the statistics, and of which metrics that log lines carry."""
 
 
 def dashboard(
@@ -28,7 +76,7 @@ def dashboard(
         _graph("Waiting and in flight", region, _of_queue(watched)),
         _graph("Oldest message, seconds", region, _of_sqs("AgeOfOldestMessage", watched.queue)),
         _graph("Dead letters", region, _of_sqs("NumberOfMessagesVisible", watched.dlq)),
-        _graph("Jobs", region, _of_jobs(watched)),
+        *(_graph(title, region, _carried(watched, *what)) for title, what in _CARRIED.items()),
         _graph("Tasks", region, _of_tasks(watched)),
     ]
     if watched.edge is not None:
@@ -53,9 +101,14 @@ def _of_sqs(metric: str, queue: pulumi.Input[str]) -> list[Metric]:
     return [["AWS/SQS", f"Approximate{metric}", "QueueName", queue, {"stat": "Maximum"}]]
 
 
-def _of_jobs(watched: Watched) -> list[Metric]:
-    counts = (JOBS_COMPLETED, JOBS_FAILED, JOBS_LOST, RECORDS_STUCK)
-    return [[NAMESPACE, f"{watched.worker}-{one.metric}", {"stat": "Sum"}] for one in counts]
+def _carried(watched: Watched, stats: Sequence[str], *carried: metrics.Metric) -> list[Metric]:
+    """Show metrics that log lines carry, each by every one of the statistics."""
+    of_this_stack = [metrics.DIMENSION, watched.environment]
+    return [
+        [metrics.NAMESPACE, one.name, *of_this_stack, {"stat": stat}]
+        for one in carried
+        for stat in stats
+    ]
 
 
 def _of_tasks(watched: Watched) -> list[Metric]:

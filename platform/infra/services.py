@@ -17,7 +17,6 @@ from infra.edge import Target
 from infra.endpoints import Endpoints
 from infra.identity import Account, ServiceRoles, Statement, allow
 from infra.keys import DataKey
-from infra.metrics import Count, count
 from infra.network import Network, let
 from infra.scaling import Scaling, scale
 from infra.settings import STOP_TIMEOUT_S, OperationsSettings, ServiceSettings
@@ -72,8 +71,8 @@ class Service(pulumi.ComponentResource):
 
     `command` is what the image starts; `environment` its whole environment, with `secrets`, each
     the ARN of one, for what must be in no state and no task definition; `may` what its code may
-    do; `behind` where its requests come from; `counts` the metrics made of its log; `alarms` those
-    that take a deploy back; `is_healthy` a command that fails when a task is to be replaced.
+    do; `behind` where its requests come from; `alarms` those that take a deploy back; `is_healthy`
+    a command that fails when a task is to be replaced.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class Service(pulumi.ComponentResource):
         behind: Target | None = None,
         port: int | None = None,
         scaling: Scaling | None = None,
-        counts: Sequence[Count] = (),
         alarms: Sequence[pulumi.Input[str]] = (),
         is_healthy: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
@@ -106,7 +104,6 @@ class Service(pulumi.ComponentResource):
             kms_key_id=place.key.arn,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        count(name, log_group, counts)
         roles = ServiceRoles(
             name,
             account,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from infra.metrics import CARRIED
 from localcloud.program import Declared
 from operations.example_load import KB_IN_GB, Load
 from operations.graph import Graph, outputs_of
@@ -150,6 +151,7 @@ def _service(bill: _Bill, one: Declared) -> Iterator[Line]:
     yield bill.fixed("Fargate", f"{kind}-gb", hours * memory_gb, f"{label}: GB of memory{aside}")
     yield bill.fixed("Fargate", "fargate-disk", hours * disk_gb, f"{label}: GB of disk above 20")
     yield bill.fixed("CloudWatch", "insights-service", 1)
+    yield bill.fixed("CloudWatch", "custom-metric", len(CARRIED.get(label, ())))
     yield from _standing_calls(bill, label, tasks, container)
 
 
@@ -388,12 +390,6 @@ def _log_gb(bill: _Bill) -> Decimal:
     """Return what the tasks write; the firewall's log does not come from the network."""
     groups = bill.graph.all_of("TaskDefinition")
     return len(groups) * bill.load.predictions * bill.load.log_kb / KB_IN_GB
-
-
-@_priced("aws:cloudwatch/logMetricFilter:LogMetricFilter")
-def _metric(bill: _Bill, one: Declared) -> Iterator[Line]:
-    del one
-    yield bill.fixed("CloudWatch", "custom-metric", 1)
 
 
 @_priced("aws:s3/bucketReplicationConfig:BucketReplicationConfig")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pulumi
 
+from infra.metrics import NAMESPACE
 from localcloud.program import CHECKOUT, Declared
 from operations.graph import ACCOUNT_ID, Graph, kind_of, outputs_of
 
@@ -363,7 +364,7 @@ class _Drawing:
             self.diagram.join(self._id(service), box)
 
     def _watched(self, alarms: list[Declared], box: str) -> None:
-        """Join what the alarms look at: the queues, the load balancer, the counts of the logs."""
+        """Join what the alarms look at: the queues, the load balancer, what log lines carry."""
         text = json.dumps([one.inputs["metricQueries"] for one in alarms])
         for queue in self.graph.all_of("Queue").values():
             if f'"{queue.name}"' in text:
@@ -371,7 +372,7 @@ class _Drawing:
         for balancer in self.graph.all_of("LoadBalancer").values():
             if outputs_of(balancer, self.graph.region)["arnSuffix"] in text:
                 self.diagram.join(self._id(balancer), box, "errors, latency")
-        if any(f'"{one.name}"' in text for one in self.graph.all_of("LogMetricFilter").values()):
+        if f'"{NAMESPACE}"' in text:
             self.diagram.join("LogGroup", box, "counts")
 
     def _runbooks(self, telling: list[Declared], box: str) -> None:

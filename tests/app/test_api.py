@@ -12,7 +12,8 @@ import pytest
 
 from app.services import SERVICES
 from finished import CONTENT, FAILURE, RESULT, brought_to
-from predictions import message
+from memory_cloud import TRACEPARENT
+from predictions import message, trace
 from predictions.errors import NotFound
 from predictions.record import Status
 from predictions.schema import Column, CustomerSchema
@@ -72,13 +73,14 @@ def test_an_upload_is_accepted_while_the_queue_is_away(client, cloud):
 
 
 def test_the_callers_trace_goes_on(client, cloud):
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    given = upload(client, traceparent=TRACEPARENT).json
+    made_up = upload(client, traceparent="00-" + "0" * 32 + "-00f067aa0ba902b7-01").json
 
-    given = upload(client, traceparent=trace).json["id"]
-    made_up = upload(client, traceparent="00-" + "0" * 32 + "-00f067aa0ba902b7-01").json["id"]
-
-    assert cloud.store.get("demo", given).traceparent == trace
-    assert cloud.store.get("demo", made_up).traceparent[3:35] != "0" * 32
+    assert given["trace_id"] == trace.trace_id(TRACEPARENT)
+    kept = cloud.store.get("demo", given["id"]).traceparent
+    assert trace.trace_id(kept) == given["trace_id"]
+    assert trace.span_id(kept) != trace.span_id(TRACEPARENT)
+    assert made_up["trace_id"] not in {"0" * 32, given["trace_id"], None}
 
 
 def test_the_list_is_newest_first_and_filtered(client, cloud, tmp_path):

@@ -25,7 +25,7 @@ from predictions.record import (
     Status,
 )
 from predictions.store import Store
-from predictions.sweeper import ATTEMPTS_USED_UP, claim_of
+from predictions.sweeper import Ended, claim_of
 
 REFRESH = 'http-equiv="refresh"'
 
@@ -395,7 +395,10 @@ def test_the_facts_say_how_the_file_was_read(client, cloud, monkeypatch):
 
 @pytest.mark.parametrize(
     ("failure", "first", "second"),
-    [(FAILURE, "Upload another file", "Retry"), (ATTEMPTS_USED_UP, "Retry", "Upload another file")],
+    [
+        (FAILURE, "Upload another file", "Retry"),
+        (Ended.DIED.used_up(5), "Retry", "Upload another file"),
+    ],
 )
 def test_what_helps_comes_first(client, cloud, failure, first, second):
     queued = cloud.submit(CONTENT)

@@ -6,8 +6,9 @@ import pytest
 
 from app import words
 from plain import a_prediction
+from predictions.dead_letters import NOT_TAKEN
 from predictions.record import Failure, RowError, RowErrorCount, Status
-from predictions.sweeper import ATTEMPTS_USED_UP
+from predictions.sweeper import DEPENDENCY_DOWN, Ended
 
 
 @pytest.mark.parametrize(("character", "word"), [(",", "comma"), ("\t", "tab"), ("|", "bar")])
@@ -18,7 +19,8 @@ def test_a_delimiter_has_a_name(character, word):
 def test_only_what_is_not_the_files_fault_may_pass():
     of_the_file = Failure(code="unclosed-quote", message="…", hint="…")
 
-    assert words.may_pass(a_prediction(status=Status.FAILED, failure=ATTEMPTS_USED_UP))
+    for passing in (Ended.DIED.used_up(5), DEPENDENCY_DOWN, NOT_TAKEN):
+        assert words.may_pass(a_prediction(status=Status.FAILED, failure=passing))
     assert not words.may_pass(a_prediction(status=Status.FAILED, failure=of_the_file))
     assert not words.may_pass(a_prediction())
 

@@ -10,9 +10,7 @@ import pytest
 from product import TELCO, Product, alive, wait_for
 
 pytestmark = pytest.mark.timeout(300)
-AT_FRACTIONS = pytest.mark.parametrize(
-    "fraction", [0.5, *(pytest.param(f, marks=pytest.mark.matrix) for f in (0.1, 0.3, 0.7, 0.9))]
-)
+HALF = 0.5
 ROWS = 7043 * 20
 
 
@@ -44,28 +42,25 @@ def assert_completed_once(product, prediction_id):
     return done
 
 
-@AT_FRACTIONS
-def test_its_job_process_is_killed(product, big_file, fraction):
+def test_its_job_process_is_killed(product, big_file):
     prediction_id = product.upload(big_file)
-    product.wait_for_progress(prediction_id, fraction)
+    product.wait_for_progress(prediction_id, HALF)
     product.job_process().kill()
     assert assert_completed_once(product, prediction_id)["attempt"] == 2
 
 
-@AT_FRACTIONS
-def test_its_worker_is_killed(product, big_file, fraction):
+def test_its_worker_is_killed(product, big_file):
     prediction_id = product.upload(big_file)
-    product.wait_for_progress(prediction_id, fraction)
+    product.wait_for_progress(prediction_id, HALF)
     worker, job_process = product.worker(), product.job_process()
     worker.kill()
     wait_for(lambda: not alive(job_process), timeout_s=1, what="the orphaned job process is gone")
     assert assert_completed_once(product, prediction_id)["attempt"] == 2
 
 
-@AT_FRACTIONS
-def test_everything_is_killed(own, big_file, fraction):
+def test_everything_is_killed(own, big_file):
     prediction_id = own.upload(big_file)
-    own.wait_for_progress(prediction_id, fraction)
+    own.wait_for_progress(prediction_id, HALF)
     processes = own.processes()
     own.kill_everything()
     wait_for(lambda: not any(map(alive, processes)), timeout_s=5, what="all of it is gone")

@@ -39,7 +39,7 @@ def test_without_a_state_nothing_is_created(deploy, project):
 def test_up_from_nothing(deploy, project, run):
     project.new_stack("dev")
     said = deploy("dev")
-    assert "139 to create" in said
+    assert "134 to create" in said
     assert f"{DEV}-web runs {DEV}-web:1" in said
     assert visibility(project.emulator.clients) == "30"
     assert "good" in run("releases", "dev").output

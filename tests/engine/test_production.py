@@ -34,7 +34,7 @@ def test_a_plain_pulumi_up_is_refused_and_says_what_to_run(project):
 
 def test_the_whole_of_it_is_made(deploy, project):
     said = deploy("prod")
-    assert re.search(r"^179 to create$", said, re.M)
+    assert re.search(r"^174 to create$", said, re.M)
     assert running(project) == "1"
 
 

@@ -138,15 +138,20 @@ def erase_an_attempt(service, root, folder):
     assert service.files.erase_attempts("acme", prediction.id, up_to=1) == 2
 
 
-# No service does these: who adopts the account takes over predictions, `retainwise dlq` gives up.
+# No service does these: who adopts the account takes over predictions, `retainwise dlq` gives up,
+# `retainwise predictions` lists, looks for files and calls off.
 BY_OPERATORS = {
+    "store.call_off",
     "store.give_up",
+    "store.newest_unfinished",
+    "store.queued",
     "store.take_over",
     "store.was_taken_over",
     "files.copy_result",
     "files.copy_upload",
     "files.find_results",
     "files.find_upload",
+    "files.has_upload",
     "files.read_old",
 }
 

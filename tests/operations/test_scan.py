@@ -40,7 +40,6 @@ NOT_JUDGED = {
     "aws_cloudwatch_dashboard",
     "aws_cloudwatch_event_rule",
     "aws_cloudwatch_event_target",
-    "aws_cloudwatch_log_metric_filter",
     "aws_cognito_user_pool",
     "aws_cognito_user_pool_client",
     "aws_cognito_user_pool_domain",

@@ -53,6 +53,7 @@ def test_the_facts_are_told_once_all_has_passed():
     facts = check.facts
     assert (facts.rows, facts.columns, facts.encoding, facts.delimiter) == (2, 4, "UTF-8", ",")
     assert facts.matches == {}
+    assert facts.model == SCHEMA.version
 
 
 def test_missing_columns_are_named_with_what_is_there():

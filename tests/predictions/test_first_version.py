@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from job_here import JobInThisProcess
 from model.artifact import SHIPPED, load
 from old_rows import CUSTOMERS, EXPORT, OLD_RESULT, put_old_files
 from predictions import message
@@ -16,7 +17,6 @@ from predictions.first_version import MODEL, Outcome, Row, read_rows, take_over
 from predictions.record import RowErrorCount, Status
 from predictions.store import Store
 from worker.consumer import Consumer
-from worker.job import run
 from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
@@ -308,29 +308,6 @@ def test_killed_at_any_call_it_is_finished_by_the_next_run(cloud):
 
 
 # ---- the worker ----
-
-
-class JobInThisProcess:
-    """Runs each job when it is given, with the shipped model."""
-
-    def __init__(self, files):
-        self.files = files
-        self.model = load(SHIPPED)
-
-    def ensure_ready(self):
-        pass
-
-    def send(self, _progress):
-        pass
-
-    def run(self, job):
-        self.event = run(job, self.model, self.files, 1, self)
-
-    def next_event(self, _timeout_s):
-        return self.event
-
-    def stop(self):
-        pass
 
 
 def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch, tmp_path):

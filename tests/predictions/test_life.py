@@ -25,6 +25,7 @@ from memory_cloud import TRACEPARENT, memory_cloud
 from predictions import message
 from predictions.errors import LeaseLost, NotFound, WrongStatus
 from predictions.record import (
+    UNFINISHED,
     Band,
     Failure,
     ResultFile,
@@ -158,6 +159,20 @@ class Life(RuleBasedStateMachine):
             assert is_as_read, "something had happened to it since"
             assert self.expected[key] is Status.QUEUED
             self.expected[key] = Status.FAILED
+
+    @rule(look=looks)
+    def call_off(self, look):
+        key = (look.account, look.id)
+        now = self.store.get(*key) if key in self.expected else None
+        may = now is not None and now.status in UNFINISHED and now.attempt == look.attempt
+        try:
+            self.store.call_off(look, BAD_FILE)
+        except (NotFound, WrongStatus):
+            assert not may
+        else:
+            assert may, "it was finished, or at another attempt"
+            self.expected[key] = Status.FAILED
+            self.holder.pop(key, None)
 
     # ---- what workers do ----
 

@@ -4,7 +4,13 @@ import pytest
 from boto3.dynamodb.conditions import Key
 
 from memory_cloud import TRACEPARENT
-from predictions.errors import AlreadySubmitted, NotFound, UnreadableRecord, WrongStatus
+from predictions.errors import (
+    AlreadySubmitted,
+    LeaseLost,
+    NotFound,
+    UnreadableRecord,
+    WrongStatus,
+)
 from predictions.record import (
     Band,
     Failure,
@@ -21,6 +27,8 @@ from predictions.sweeper import claim_of
 
 FILE = InputFile(key="uploads/demo/x/input.csv", name="a.csv", size_bytes=1, sha256="aa", etag="e")
 BAD = Failure(code="c", message="m", hint="h")
+A_RESULT = ResultFile(key="k", summary_key="s", rows=1, rows_failed=0, model="m")
+A_SUMMARY = Summary(expected_churners=0, predicted_churners=0, bands=(), top_reasons=())
 
 
 @pytest.fixture
@@ -242,9 +250,12 @@ def test_what_nobody_takes_is_given_up_once(store):
 
 
 def retried(store, queued):
-    claim = claim_of(store.claim("demo", queued.id, 1, "me"))
+    fail_and_retry(store, claim_of(store.claim("demo", queued.id, 1, "me")))
+
+
+def fail_and_retry(store, claim):
     store.fail(claim, BAD)
-    store.requeue("demo", queued.id)
+    store.requeue(claim.account, claim.id)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +293,54 @@ def test_a_record_without_a_resend_time_can_be_given_up(store, cloud):
         Key={"account": "demo", "id": prediction_id}, UpdateExpression="REMOVE due_at"
     )
     assert store.give_up(store.get("demo", prediction_id), BAD).status is Status.FAILED
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_what_is_called_off_ends_for_whoever_holds_it(store, is_held):
+    looked_at = store.get("demo", submit(store))
+    claim = claim_of(store.claim("demo", looked_at.id, 1, "me"))
+    if not is_held:
+        store.hand_back(claim)
+    called_off = store.call_off(looked_at, BAD)
+    assert (called_off.status, called_off.failure) == (Status.FAILED, BAD)
+    assert (called_off.owner, called_off.due_at) == (None, None)
+    for step in (
+        lambda: store.renew(claim, rows_done=1, fraction_done=0.5),
+        lambda: store.complete(claim, A_RESULT, A_SUMMARY),
+        lambda: store.put_back(claim),
+    ):
+        with pytest.raises(LeaseLost):
+            step()
+    assert store.get("demo", looked_at.id) == called_off
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda store, claim: store.put_back(claim),
+        lambda store, claim: store.fail(claim, BAD),
+        lambda store, claim: store.complete(claim, A_RESULT, A_SUMMARY),
+        fail_and_retry,
+    ],
+    ids=["put back", "failed", "completed", "retried"],
+)
+def test_another_attempt_or_what_is_finished_is_not_called_off(store, meanwhile):
+    looked_at = store.get("demo", submit(store))
+    meanwhile(store, claim_of(store.claim("demo", looked_at.id, 1, "me")))
+    moved = store.get("demo", looked_at.id)
+    with pytest.raises(WrongStatus):
+        store.call_off(looked_at, BAD)
+    assert store.get("demo", looked_at.id) == moved
+
+
+def test_the_newest_unfinished_are_found_in_all_accounts_whatever_is_due_first(store, clock):
+    ids = [submit(store, account=account) for account in ("anna", "ben", "anna")]
+    store.take_resend(store.get("anna", ids[0]))  # due last, though it is the oldest
+    assert [one.id for one in store.newest_unfinished(Status.QUEUED, 2)] == sorted(ids)[:0:-1]
+    assert {one.id for one in store.queued()} == set(ids)
+    store.claim("ben", ids[1], 1, "me")
+    assert {one.id for one in store.queued()} == {ids[0], ids[2]}
+    assert [one.id for one in store.newest_unfinished(Status.PROCESSING, 2)] == [ids[1]]
 
 
 def test_column_matches_are_remembered_for_their_account_alone(cloud):

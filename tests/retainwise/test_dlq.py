@@ -226,7 +226,7 @@ def test_a_person_is_asked_and_may_say_no(stack, monkeypatch, change, question):
     record, _ = stack.queued()
     stack.orphan()
     questions = []
-    monkeypatch.setattr("retainwise.dlq.confirmed", lambda asked, _: questions.append(asked))
+    monkeypatch.setattr("retainwise.stack_data.confirmed", lambda asked, _: questions.append(asked))
     outcome = run(*change)
     assert outcome.exit_code == 1
     assert questions == [question]

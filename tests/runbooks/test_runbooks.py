@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import aws_commands
+from infra.metrics import CARRIED
 from infra.settings import Settings
 from operations.graph import Graph, kind_of
 from pasted import Pasted, bash_blocks, paste
@@ -232,6 +233,8 @@ def test_the_log_events_and_settings_that_are_named_exist(path):
     text = path.read_text()
     events = set(re.findall(r'\$\.event = "(\w+)"', text))
     assert events <= log_events()
+    metrics = set(re.findall(r"\$\.([A-Z]\w+) ", text))
+    assert metrics <= {one.name for carried in CARRIED.values() for one in carried}
     in_words = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text))
     assert in_words <= log_events() | setting_names()
 

@@ -85,12 +85,14 @@ class Cloud:
             self.s3.delete_bucket(Bucket=bucket)
 
 
-def make_cloud(name: str) -> Cloud:
+def make_cloud(name: str, *, buckets_end: str = "") -> Cloud:
     """Make it all, under names that begin with `name`."""
     s3, sqs = s3_client(), sqs_client()
     table = dynamodb_table(f"{name}-predictions")
     _make_table(table)
-    uploads_bucket, results_bucket = f"{name}-uploads", f"{name}-results"
+    uploads_bucket, results_bucket = (
+        f"{name}-{one}{buckets_end}" for one in ("uploads", "results")
+    )
     for bucket in (uploads_bucket, results_bucket):
         _make_bucket(s3, bucket)
     queue_url, dlq_url = _make_queues(sqs, name)

@@ -5,6 +5,7 @@ All but the job's inside is the real thing: the process, its pipes, the model, t
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import struct
@@ -41,6 +42,12 @@ def that_never_end(*arguments):
 def that_take_their_time(*arguments):
     """Start as ever; the job then makes a little progress at a time."""
     job.run = _walk
+    job.main(*arguments)
+
+
+def that_warn(*arguments):
+    """Start as ever; a library that the job uses then warns of something."""
+    job.run = _warn
     job.main(*arguments)
 
 
@@ -86,4 +93,9 @@ def _walk(_job, _model, _files, _threads, pipe):
     for step in range(STEPS):
         time.sleep(STEP_S)
         pipe.send(Progress(0, 0.0, bytes_moved=step + 1))
+    return Finished(RESULT, SUMMARY)
+
+
+def _warn(*_):
+    logging.getLogger("library").warning("it is slow")
     return Finished(RESULT, SUMMARY)

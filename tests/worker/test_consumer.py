@@ -14,7 +14,7 @@ from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Later, Progress, Refused
-from worker.job_process import Died
+from worker.job_process import Died, Stuck
 from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
@@ -121,6 +121,26 @@ def test_a_job_that_dies_gets_another_attempt_and_then_fails(cloud, worker, end)
     take(cloud, worker(end)[0])
     assert now(cloud, prediction).failure.code == "attempts-used-up"
     assert messages(cloud) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (Died(-9), "The last time the system killed it, most likely because it needed too much"),
+        (Died(-11), "It stopped before its end each time."),
+        (Died(1), "It stopped before its end each time."),
+        (Broke("ClientError"), "It stopped before its end each time."),
+        (Stuck(-9), "The last time it was ended because it had made no progress"),
+    ],
+    ids=repr,
+)
+def test_the_owner_is_told_how_often_it_was_tried_and_how_it_ended(cloud, worker, end, told):
+    prediction = queued(cloud)
+    for _ in range(2):
+        take(cloud, worker(end)[0])
+    failure = now(cloud, prediction).failure
+    assert failure.message.startswith(f"Scoring was begun 2 times and never finished. {told}")
+    assert ("Split the file" in failure.hint) == (end == Died(-9))
 
 
 def unreachable(status=503):

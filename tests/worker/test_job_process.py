@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 
 import played_jobs
 from plain import a_prediction
+from predictions.telemetry import ids_of
 from product import alive, wait_for
-from worker.job import Job, JobSettings, Later
+from worker import job_process as process_module
+from worker.job import Finished, Job, JobSettings, Later
 from worker.job_process import Died, JobProcess, JobProcessUnusable
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +79,8 @@ def test_one_that_says_what_is_no_event_is_killed(monkeypatch, tmp_path, garbage
     process = JobProcess(SETTINGS)
     process.wait_ready()
     process.run(Job(a_prediction(), tmp_path))
-    assert process.next_event(10) == Died(-signal.SIGKILL)
+    assert process.next_event(10) == Died(None)
+    assert children() == []
 
 
 def test_stopping_kills_it(job_process):
@@ -130,3 +134,17 @@ def test_it_is_gone_within_a_second_of_its_parents_death(is_at_work):
         wait_for(
             lambda: not any(map(alive, descendants)), timeout_s=1, what="its children are gone"
         )
+
+
+def test_what_a_library_warns_of_is_known_to_be_about_its_prediction(
+    job_process, tmp_path, monkeypatch, capfd
+):
+    job_process.stop()
+    monkeypatch.setattr(process_module, "main", played_jobs.that_warn)
+    job_process.ensure_ready()
+    prediction = a_prediction()
+    job_process.run(Job(prediction, tmp_path))
+    assert isinstance(job_process.next_event(10), Finished)
+    [line] = [json.loads(one) for one in capfd.readouterr().out.splitlines()]
+    assert line["event"] == "it is slow"
+    assert line.items() >= ids_of(prediction).items()

@@ -100,3 +100,17 @@ def test_a_refused_extension_ends_nothing(cloud, clock, held, monkeypatch):
     for clock.now in (10, 20, 30, 40):
         held.keep(0, 0.0)
     assert beat(cloud, held) == 4
+
+
+def test_it_knows_how_long_it_was_held_and_how_often_renewed(cloud, clock, held, monkeypatch):
+    assert (held.renewals, held.held_s) == (0, 0.001)
+    for clock.now in (10, 20):
+        held.keep(0, 0.0)
+
+    def no_answer(*_, **__):
+        raise ConnectTimeoutError(endpoint_url="table")
+
+    monkeypatch.setattr(cloud.store, "renew", no_answer)
+    clock.now = 30.1234
+    held.keep(0, 0.0)
+    assert (held.renewals, held.held_s) == (2, 30.123)

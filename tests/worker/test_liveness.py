@@ -287,6 +287,7 @@ def test_a_stuck_job_is_killed_put_back_and_at_last_failed(
     take(cloud, consumer)
     failed = now(cloud, prediction)
     assert (failed.status, failed.failure.code) == (Status.FAILED, "attempts-used-up")
+    assert "no progress" in failed.failure.message
 
     lines = logged("job_stuck")
     assert [(line["prediction"], line["attempt"]) for line in lines] == [
@@ -297,7 +298,8 @@ def test_a_stuck_job_is_killed_put_back_and_at_last_failed(
         assert any("in _spin" in one for one in line["job_stacks"]), line["job_stacks"]
         assert any("job_is_stuck" in one for one in line["stacks"]["MainThread"])
         assert "aaaa" not in repr(line)
-    assert len(logged("job_died")) == 2
+    [put_back], [gave_up] = logged("prediction_put_back"), logged("prediction_failed")
+    assert put_back["because"] == gave_up["because"] == "Died(exitcode=-9)"
 
 
 def test_a_long_job_that_gets_on_is_left_alone(cloud, consumer_of, job_process_of, make, logged):

@@ -135,6 +135,12 @@ def putting_back_at_a_beat(life):
     return lambda: life.store.put_back(claim, beat=1)
 
 
+def calling_off(life):
+    looked_at = life.queued()
+    life.store.claim(looked_at.account, looked_at.id, 1, "me")
+    return lambda: life.store.call_off(looked_at, FAILURE)
+
+
 def requeuing(life):
     failed = life.failed()
     return lambda: life.store.requeue(failed.account, failed.id)
@@ -161,6 +167,7 @@ def deleting(life):
         handing_back,
         putting_back,
         putting_back_at_a_beat,
+        calling_off,
         requeuing,
         taking_a_resend,
         deleting,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.metrics import CARRIED, DIMENSION, NAMESPACE
 from operations.graph import Graph, kind_of, outputs_of
 from questions.asking import changed, question, setting, without
 
-CHECKOUT = Path(__file__).parents[3]
-RUNBOOKS = CHECKOUT / "runbooks"
+RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 
 AWS_METRICS: Mapping[str, tuple[Mapping[str, str], frozenset[str]]] = {
     # docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/
@@ -77,7 +76,7 @@ def every_alarm_leads_to_a_runbook_that_exists(graph: Graph) -> Iterator[str]:
             yield f"{name} tells nobody"
 
 
-def _asked_for(graph: Graph) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def asked_for(graph: Graph) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each metric that somebody looks at: an alarm, scaling, the dashboard."""
     for name, alarm in graph.all_of("MetricAlarm").items():
         for query in alarm.inputs["metricQueries"]:
@@ -116,13 +115,14 @@ def _metric(**changes: object) -> Callable[[dict[str, Any]], object]:
 
 
 @question(
-    setting("LogMetricFilter", metricTransformation={"namespace": "RetainWise", "name": "other"}),
     setting("Cluster", settings=[]),
     changed("MetricAlarm", _metric(metricName="ApproximateAgeOfOldestMessages"), "-queue-age"),
     changed("MetricAlarm", _metric(namespace="AWS/ECS"), "-worker-silent"),
     changed("MetricAlarm", _metric(dimensions={"QueueName": "predictions"}), "-queue-age"),
     changed("MetricAlarm", _metric(dimensions={"LoadBalancer": "prod"}), "-slow-pages"),
-    changed("MetricAlarm", _metric(dimensions={"Service": "any"}), "-failed-jobs"),
+    changed("MetricAlarm", _metric(metricName="JobsDone"), "-failed-jobs"),
+    changed("MetricAlarm", _metric(dimensions={}), "-failed-jobs"),
+    changed("MetricAlarm", _metric(dimensions={"Environment": "dev"}), "-stuck-records"),
     changed(
         "MetricAlarm",
         lambda inputs: inputs["metricQueries"][0]["metric"]["dimensions"].update(RuleId="all"),
@@ -139,18 +139,18 @@ def each_metric_that_is_looked_at_is_made_for_something_that_is_there(
     graph: Graph,
 ) -> Iterator[str]:
     """Of others there is never a value, and no alarm that waits for one rings."""
-    made = {
-        (
-            one.inputs["metricTransformation"]["namespace"],
-            one.inputs["metricTransformation"]["name"],
-        )
-        for one in graph.all_of("LogMetricFilter").values()
+    carried = {one.name for of_service in CARRIED.values() for one in of_service}
+    environments = {
+        one["value"]
+        for container in graph.containers().values()
+        for one in container["environment"]
+        if one["name"] == "RETAINWISE_ENV"
     }
-    for who, metric in _asked_for(graph):
+    for who, metric in asked_for(graph):
         namespace, name, named = metric["namespace"], metric["metricName"], metric["dimensions"]
-        if (namespace, name) in made:
-            if named:
-                yield f"{who}: {name} is counted with no dimensions"
+        if namespace == NAMESPACE and name in carried:
+            if [*named] != [DIMENSION] or {*named.values()} != environments:
+                yield f"{who}: no service's lines carry {name} by {named}"
             continue
         dimensions, names = AWS_METRICS.get(namespace, ({}, ()))
         if name not in names or named.keys() != dimensions.keys():
@@ -233,32 +233,35 @@ def silence_rings_where_something_must_be_heard_and_nowhere_else(graph: Graph) -
             yield f"{name}: {alarm.inputs['treatMissingData']}"
 
 
+def _of_containers(inputs: dict[str, Any], **changes: object) -> None:
+    """Change how the containers of a task log."""
+    definitions = json.loads(inputs["containerDefinitions"])
+    for one in definitions:
+        one["logConfiguration"].update(changes)
+    inputs["containerDefinitions"] = json.dumps(definitions)
+
+
 @question(
-    setting("LogMetricFilter", pattern='{ $.event = "job_complete" }'),
-    setting("LogMetricFilter", pattern='{ $.event = "job_failed" && $.tries >= 3 }'),
-    setting("LogMetricFilter", logGroupName="prod-retainwise-worker-2"),
+    changed("LogGroup", lambda inputs: inputs.update(logGroupClass="INFREQUENT_ACCESS"), "-worker"),
+    changed(
+        "TaskDefinition", lambda inputs: _of_containers(inputs, logDriver="json-file"), "-worker"
+    ),
+    changed(
+        "TaskDefinition",
+        lambda inputs: _of_containers(inputs, options={"awslogs-group": "other"}),
+        "-web",
+    ),
 )
-def what_is_counted_is_what_the_code_logs(graph: Graph) -> Iterator[str]:
-    code = "\n".join(
-        path.read_text("utf-8")
-        for package in ("app", "predictions", "worker")
-        for path in (CHECKOUT / package).rglob("*.py")
-    )
-    for name, one in graph.all_of("LogMetricFilter").items():
-        if one.inputs["logGroupName"] not in _named(graph, "LogGroup"):
-            yield f"{name}: there is no log {one.inputs['logGroupName']}"
-        events = re.findall(r'\$\.event = "(\w+)"', one.inputs["pattern"])
-        lines = [line for event in events for line in _logged(event, code)]
-        if not events or not all(_logged(event, code) for event in events):
-            yield f"{name}: nothing logs {one.inputs['pattern']}"
-        for field in set(re.findall(r"\$\.(\w+)", one.inputs["pattern"])) - {"event"}:
-            if not any(f" {field}=" in line for line in lines):
-                yield f"{name}: nothing logs {field} with {events}"
-
-
-def _logged(event: str, code: str) -> list[str]:
-    """Find the calls that log an event."""
-    return re.findall(rf'\blog\.\w+\(\s*"{event}"[^)]*\)', code)
+def metrics_are_taken_out_of_each_services_log(graph: Graph) -> Iterator[str]:
+    """CloudWatch does it, without being told to, in log groups of the standard class alone."""
+    groups = graph.all_of("LogGroup")
+    for name, container in graph.containers().items():
+        logs = container["logConfiguration"]
+        group = groups.get(logs["options"]["awslogs-group"])
+        if logs["logDriver"] != "awslogs" or group is None:
+            yield f"{name}: its lines go to no log group of CloudWatch's"
+        elif group.inputs.get("logGroupClass", "STANDARD") != "STANDARD":
+            yield f"{name}: no metrics are taken out of {group.name}"
 
 
 @question(

@@ -1,0 +1,37 @@
+"""A job process that is none: each job runs where it is given, with the shipped model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from model.artifact import SHIPPED, load
+from worker.job import run
+
+if TYPE_CHECKING:
+    from predictions.files import Files
+    from worker.job import Finished, Job
+
+
+class JobInThisProcess:
+    """Runs each job when it is given."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.model = load(SHIPPED)
+
+    def ensure_ready(self) -> None:
+        """It always is."""
+
+    def send(self, progress: object) -> None:
+        """Nobody listens."""
+
+    def run(self, job: Job) -> None:
+        """Score it, at once."""
+        self.event = run(job, self.model, self.files, 1, self)
+
+    def next_event(self, timeout_s: float) -> Finished:
+        """Say what came of it."""
+        return self.event
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
