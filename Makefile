@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix scan bench transcripts browser screenshot diagram fairness cost locks clean
+.PHONY: help install tools up test check format matrix scan bench bench-worker soak transcripts browser screenshot diagram fairness cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,14 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/scan.txt
 	@touch $@
 
+# And one of their own for the workers that ours is measured beside: they drag in much.
+.venv-bench/.packages: locks/bench.txt
+	@$(PYTHON) retainwise/preflight.py
+	@echo "installing other SQS workers into .venv-bench"
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@touch $@
+
 tools: install ## the Pulumi CLI, built from source where the PATH has none of the pinned version
 	@$(BIN)/python -m operations.toolchain
 
@@ -70,6 +78,12 @@ scan: install .venv-scan/.packages ## checkov judges what the stacks declare
 bench: install ## speed and memory, measured on this machine
 	@$(BIN)/python tests/support/bench.py
 
+bench-worker: install .venv-bench/.packages ## the worker beside other SQS workers, and at rest
+	@$(BIN)/python tests/support/bench_worker.py
+
+soak: install ## 10,000 predictions while workers are killed
+	@$(BIN)/python tests/support/soak.py
+
 transcripts: tools ## the outputs of commands in docs/infrastructure.md, from a run of each
 	@PYTHONPATH=tests/support $(BIN)/python -m engine.transcript
 
@@ -92,10 +106,11 @@ cost: install ## docs/cost.md, from the program's graph and the price table
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 locks: install ## make the locks again from pyproject.toml
-	@$(LOCK) pyproject.toml --all-extras -o locks/development.txt
-	@for extra in web worker operations; do \
+	@$(LOCK) pyproject.toml --extra web --extra worker --extra training --extra operations --extra dev \
+		-o locks/development.txt
+	@for extra in web worker operations bench; do \
 		$(LOCK) pyproject.toml --extra $$extra -c locks/development.txt -o locks/$$extra.txt; done
 	@for own in localcloud scan; do $(LOCK) locks/$$own.in -o locks/$$own.txt; done
 
 clean: ## remove what install and up made, with the local predictions and files
-	rm -rf .venv .venv-localcloud .venv-scan .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-localcloud .venv-scan .venv-bench .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,6 +28,7 @@ from predictions.telemetry import ids_of, step
 from predictions.work_queue import Received, WorkQueue
 from worker.batch import Batch
 from worker.job import Broke, Finished, Job, Later, Progress, Refused
+from worker.job_folder import JobFolder
 from worker.job_process import Died, JobProcess, JobProcessUnusable, Stuck
 from worker.lease import Lease
 from worker.liveness import Liveness
@@ -65,6 +64,7 @@ class Consumer:
         self._shutdown = shutdown
         self._protection = protection
         self._liveness = liveness
+        self._job_folder = JobFolder()
         self.batch = Batch(queue, lease_s=settings.lease_s)
 
     def run(self) -> None:
@@ -255,10 +255,10 @@ class Consumer:
         """
         done = Progress(rows_done=0, fraction_done=0.0)
         with (
-            tempfile.TemporaryDirectory(prefix="retainwise-job-") as folder,
+            self._job_folder.for_a_job() as folder,
             self._liveness.during_a_job(self._job_process),
         ):
-            self._job_process.run(Job(prediction, Path(folder)))
+            self._job_process.run(Job(prediction, folder))
             try:
                 while not self._shutdown.hand_back_now:
                     event = self._job_process.next_event(_LISTEN_S)

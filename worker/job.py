@@ -2,17 +2,18 @@
 
 It commits nothing: it says what it did, and the parent, which holds the lease, commits. It is
 started with `spawn`, imports XGBoost once and then takes one job after another. When its parent
-dies its pipe closes, and it ends at once, in the middle of whatever it does.
+dies, it ends at once, in the middle of whatever it does.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import multiprocessing
 import os
-import queue
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -54,7 +55,7 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt to score; `folder` is an empty directory of its own, removed by the parent."""
+    """One attempt to score; `folder` is an empty directory, emptied again by the parent."""
 
     prediction: Prediction
     folder: Path
@@ -123,8 +124,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     # The parent decides when a job ends; a Ctrl-C in the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(pipe, jobs), daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
     from model.artifact import load
     from predictions import log
@@ -144,19 +144,19 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
         results_bucket=settings.results_bucket,
     )
     pipe.send(Ready())
-    while True:
-        job = jobs.get()
-        # What a library warns of is then known to be about this one.
-        bind_contextvars(**ids_of(job.prediction))
-        pipe.send(attempt(job, artifact, files, settings.threads, pipe))
+    with suppress(EOFError, OSError):  # the parent has closed it, or is gone
+        while True:
+            job: Job = pipe.recv()
+            # What a library warns of is then known to be about this one.
+            bind_contextvars(**ids_of(job.prediction))
+            pipe.send(attempt(job, artifact, files, settings.threads, pipe))
 
 
-def _listen(pipe: Connection, jobs: queue.SimpleQueue[Job]) -> None:
-    while True:
-        try:
-            jobs.put(pipe.recv())
-        except (EOFError, OSError):
-            os._exit(0)  # the parent is gone, and with it the lease
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # as always in a child
+        parent.join()
+        os._exit(0)  # with the parent, the lease is gone
 
 
 def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:

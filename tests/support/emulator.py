@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -102,6 +104,32 @@ class Emulator:
         for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
             iam.attach_role_policy(RoleName=twin, PolicyArn=one["PolicyArn"])
         return self.as_role(twin)
+
+
+def of_this_machine(endpoint: str) -> Mapping[str, str]:
+    """The environment of a process that works in a cloud of this machine, as its root.
+
+    Nothing that the developer has set for the SDK holds there.
+    """
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return others | {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": local_cloud.ACCOUNT_ID,
+        "AWS_SECRET_ACCESS_KEY": local_cloud.SECRET,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+@contextmanager
+def acting_in(environment: Mapping[str, str]) -> Iterator[None]:
+    """Take on an environment for the block; the SDK's default session begins anew with it."""
+    with (
+        mock.patch.dict(os.environ, environment, clear=True),
+        mock.patch("boto3.DEFAULT_SESSION", None),
+    ):
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory_cloud import TRACEPARENT
+from made_cloud import TRACEPARENT
 from predictions.record import InputFile, Prediction, Status, utc_now
 
 ID = "01JDQ6C2V8M1Q4YF3H8Z7K5W9A"

@@ -35,7 +35,8 @@ class PlayedJobProcess:
         pass
 
     def run(self, job):
-        assert job.folder.is_dir()
+        assert list(job.folder.iterdir()) == []
+        (job.folder / "input.csv").write_text("a customer's")
         self.jobs.append(job)
 
     def next_event(self, timeout_s):
@@ -100,7 +101,7 @@ def test_a_finished_job_completes_the_record_and_deletes_the_message(cloud, work
     done = now(cloud, prediction)
     assert (done.status, done.result, done.summary) == (Status.COMPLETED, RESULT, SUMMARY)
     assert messages(cloud) == (0, 0)
-    assert not job_process.jobs[0].folder.exists()
+    assert not (job_process.jobs[0].folder / "input.csv").exists()
 
 
 def test_a_refused_file_fails_with_its_reason(cloud, worker):

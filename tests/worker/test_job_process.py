@@ -96,24 +96,33 @@ def test_a_model_that_cannot_be_used_is_named(monkeypatch, tmp_path):
         broken.wait_ready()
 
 
-def test_it_is_gone_within_a_second_of_its_parents_death():
+@pytest.mark.parametrize("is_at_work", [False, True], ids=["idle", "at work"])
+def test_it_is_gone_within_a_second_of_its_parents_death(is_at_work):
     parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import time, sys\n"
             "from pathlib import Path\n"
-            "from worker.job import JobSettings\n"
-            "from worker.job_process import JobProcess\n"
+            "from plain import a_prediction\n"
+            "from played_jobs import that_sleep\n"
+            "from worker import job_process\n"
+            "from worker.job import Job, JobSettings\n"
+            "job_process.main = that_sleep\n"
             "if __name__ == '__main__':\n"
-            "    process = JobProcess(JobSettings(Path(sys.argv[1]), 1, 'u', 'r'))\n"
+            "    settings = JobSettings(Path(sys.argv[1]), 1, 'u', 'r')\n"
+            "    process = job_process.JobProcess(settings)\n"
             "    process.wait_ready()\n"
+            "    if sys.argv[2] == 'True':\n"
+            "        process.run(Job(a_prediction(), Path()))\n"
+            "        time.sleep(0.5)\n"
             "    print('ready', flush=True)\n"
             "    time.sleep(60)\n",
             str(SETTINGS.model_dir),
+            str(is_at_work),
         ],
         stdout=subprocess.PIPE,
-        env=os.environ | {"AWS_REGION": "eu-central-1"},
+        env=os.environ | {"AWS_REGION": "eu-central-1", "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
     )
     with parent:

@@ -11,18 +11,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 from uuid import uuid4
 
 import pytest
 
 from differences import DIFFERENCES
-from emulator import running_emulator
-from localcloud.cloud import ACCOUNT_ID, SECRET
+from emulator import acting_in, of_this_machine, running_emulator
 from made_cloud import Cloud, make_cloud
 from moto_server import running_moto
 
-REGION = "eu-west-1"
 THIRD = os.environ.get("CONTRACT_ENDPOINT_URL")
 
 
@@ -43,19 +40,6 @@ def third(_folder: Path) -> Iterator[Mapping[str, str]]:
     yield {**os.environ, "AWS_ENDPOINT_URL": str(THIRD)}
 
 
-def of_this_machine(endpoint: str) -> Mapping[str, str]:
-    """Nothing that the developer has set for the SDK holds here."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return others | {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
-
-
 CLOUDS = [embedded, moto, *([third] if THIRD else [])]
 
 
@@ -63,11 +47,7 @@ CLOUDS = [embedded, moto, *([third] if THIRD else [])]
 def made(request, tmp_path_factory) -> Iterator[Cloud]:
     """A cloud with the product's resources, for all tests; each keeps to an account of its own."""
     with request.param(tmp_path_factory.mktemp("cloud")) as environment:
-        # The SDK reads the environment when it makes a client, and keeps a session for all.
-        with (
-            mock.patch.dict(os.environ, environment, clear=True),
-            mock.patch("boto3.DEFAULT_SESSION", None),
-        ):
+        with acting_in(environment):  # the SDK reads it when it makes a client
             cloud = make_cloud(new_name())
         cloud.table.wait_until_exists()
         yield cloud
