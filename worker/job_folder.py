@@ -29,5 +29,5 @@ class JobFolder:
         try:
             yield self._path
         finally:
-            for file in self._path.iterdir():
-                file.unlink()
+            for left in self._path.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()

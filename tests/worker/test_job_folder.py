@@ -11,6 +11,8 @@ def test_it_is_empty_after_each_job_however_that_ended():
     folder = JobFolder()
     with suppress(ZeroDivisionError), folder.for_a_job() as first:
         (first / "input.csv").write_text("a customer's")
+        (first / ".retainwise-half").mkdir()  # of a job process that was killed while it scored
+        (first / ".retainwise-half" / "result.csv").write_text("a customer's")
         raise ZeroDivisionError
     with folder.for_a_job() as second:
         assert list(second.iterdir()) == []
