@@ -54,6 +54,7 @@ LEASE_S = 30
 SWEEP_EVERY_S = 10
 STUCK_AFTER_S = 60
 STOP_TIMEOUT_S = 120
+AWAKE_S = 5  # in which a worker that stood still does what it was about to do
 WORKERS = 2
 SDK_GIVES_UP_S = 60.0  # four tries of fifteen seconds
 HORIZON_S = 6 * 3600.0
@@ -89,6 +90,30 @@ class PlayedShutdown(Shutdown):
     def wait(self, seconds: float) -> bool:
         here().sleep(seconds, until=lambda: self.requested)
         return self.requested
+
+
+class PlayedExecutor:
+    """Does what it is given in a thread of the same process that takes turns."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, what: Callable[..., None], *given: object) -> PlayedFuture:
+        me = here()
+        return PlayedFuture(me.turns.start(me.process, me.thread.name, partial(what, *given)))
+
+    def shutdown(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class PlayedFuture:
+    """What such a thread does."""
+
+    actor: Actor
+
+    def result(self) -> None:
+        here().sleep(HORIZON_S, until=lambda: self.actor.ended)
 
 
 class PlayedJobProcess:
@@ -186,8 +211,9 @@ class PlayedWorker(Process):
         self._world.turns.kill(lambda actor: actor.process is self)
 
     def stall(self) -> None:
-        lengths = LEASE_S * self._world.plan.random.uniform(1.2, 4)
-        self.stands_still_until = self._world.turns.now + lengths
+        world = self._world
+        self.stands_still_until = world.turns.now + LEASE_S * world.plan.random.uniform(1.2, 4)
+        world.busy_until = self.stands_still_until + AWAKE_S
 
     def _guarded(self, part: str, run: Callable[[], None]) -> None:
         try:
@@ -231,6 +257,7 @@ class World:
         self._workers: list[PlayedWorker] = []
         self._uploading = len(plan.uploads)
         self._late = 0
+        self.busy_until = 0.0
         self._web = Process("web")
         self._nature = Process("nature")
 
@@ -420,7 +447,7 @@ class World:
         if operation == "ReceiveMessage":
             end = self.turns.now + given["WaitTimeSeconds"]
             while not self._has_visible() and self.turns.now < end:
-                actor.sleep(1, until=self._has_visible)
+                here().sleep(1, until=self._has_visible)  # a late one waits in a thread of its own
             given = {**given, "WaitTimeSeconds": 0}
         answer = send(given)
         now = self.turns.now
@@ -524,7 +551,7 @@ class World:
         return (
             self._uploading == 0
             and self._late == 0
-            and all(one.stands_still_until <= self.turns.now for one in self._workers)
+            and self.busy_until <= self.turns.now
             and all(one["status"] not in UNFINISHED for one in self.audit.records.values())
             and not self._queue._messages
         )
@@ -626,6 +653,7 @@ def _patches(world: World) -> Iterator[Any]:
     yield mock.patch("worker.service.sqs_client", return_value=cloud.sqs)
     yield mock.patch("worker.service.dynamodb_table", return_value=cloud.table)
     yield mock.patch("model.predict.score_file", world.score)
+    yield mock.patch("worker.batch.ThreadPoolExecutor", PlayedExecutor)
     for name, unit in (("unix_time", 1), ("unix_time_millis", 1000)):
         yield mock.patch(f"moto.sqs.models.{name}", partial(world.unix_time, unit))
     yield _silence()
