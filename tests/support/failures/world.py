@@ -54,6 +54,7 @@ LEASE_S = 30
 SWEEP_EVERY_S = 10
 STUCK_AFTER_S = 60
 STOP_TIMEOUT_S = 120
+PROGRESS_TOLD = 12  # times in a job
 AWAKE_S = 5  # in which a worker that stood still does what it was about to do
 WORKERS = 2
 SDK_GIVES_UP_S = 60.0  # four tries of fifteen seconds
@@ -503,7 +504,7 @@ class World:
         planned = self._agenda.at(steps.SCORE, PROCESS_FAULTS)
         passed, seconds = 0.0, asked["s"]
         while passed < seconds:
-            step_s = min(1.0, seconds - passed)
+            step_s = min(seconds / PROGRESS_TOLD, seconds - passed)
             actor.sleep(step_s)
             passed += step_s
             progress(int(passed), min(1.0, passed / seconds))
