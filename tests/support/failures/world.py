@@ -12,7 +12,7 @@ import logging
 import random
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ SWEEP_EVERY_S = 10
 STUCK_AFTER_S = 60
 STOP_TIMEOUT_S = 120
 PROGRESS_TOLD = 12  # times in a job
-AWAKE_S = 5  # in which a worker that stood still does what it was about to do
+AWAKE_S = 5  # in which a worker that was held up does what it was about to do
 WORKERS = 2
 SDK_GIVES_UP_S = 60.0  # four tries of fifteen seconds
 HORIZON_S = 6 * 3600.0
@@ -214,7 +214,7 @@ class PlayedWorker(Process):
     def stall(self) -> None:
         world = self._world
         self.stands_still_until = world.turns.now + LEASE_S * world.plan.random.uniform(1.2, 4)
-        world.busy_until = self.stands_still_until + AWAKE_S
+        world.busy_until = max(world.busy_until, self.stands_still_until + AWAKE_S)
 
     def _guarded(self, part: str, run: Callable[[], None]) -> None:
         try:
@@ -388,7 +388,8 @@ class World:
         self._reach(actor, service)
         if planned is not None and planned.before:
             self._strike(planned.fault, actor)
-        answer = self._go_wrong(planned, actor, service, execute, parameters)
+        with self._busy() if planned else nullcontext():
+            answer = self._go_wrong(planned, actor, service, execute, parameters)
         if planned is not None and not planned.before:
             self._strike(planned.fault, actor)
         actor.sleep(chance.uniform(0.001, 0.02))
@@ -414,7 +415,6 @@ class World:
                 raise unanswered()
             case Fault.DONE_LATE:
                 delay_s = SDK_GIVES_UP_S + self.plan.random.uniform(-30, 120)
-                self._late += 1
                 name = actor.thread.name
                 self.turns.start(self._nature, name, lambda: self._do_late(delay_s, execute))
                 actor.sleep(SDK_GIVES_UP_S)
@@ -435,10 +435,20 @@ class World:
         return execute()
 
     def _do_late(self, delay_s: float, execute: Callable[[], Any]) -> None:
-        here().sleep(delay_s)
-        with suppress(BotoCoreError, ClientError):  # nobody hears it
-            execute()
-        self._late -= 1
+        with self._busy():
+            here().sleep(delay_s)
+            with suppress(BotoCoreError, ClientError):  # nobody hears it
+                execute()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Something is still going wrong: the run has not settled, whatever else it looks like."""
+        self._late += 1
+        try:
+            yield
+        finally:
+            self._late -= 1
+            self.busy_until = max(self.busy_until, self.turns.now + AWAKE_S)
 
     def _execute(
         self, actor: Actor, send: Callable[[Any], Any], operation: str, given: dict[str, Any]
