@@ -42,6 +42,7 @@ _SDK_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 # What the errors mean that people meet, by AWS's codes.
 _NOT_THERE = "`retainwise bootstrap` makes it: was it run for this account and region?"
+_NOT_DEPLOYED = "was the stack deployed to this account and region?"
 _NOT_ALLOWED = "use credentials of the stack's preview or deploy role, or ask for the right"
 _JOIN_LOCAL = "start it with `make up`, and join it with `set -a; . .local/env`"
 _NOT_VALID = "sign in again, or take other credentials (AWS_PROFILE)"
@@ -53,6 +54,8 @@ _ADVICE = {
     "ExpiredTokenException": _NOT_VALID,
     "InvalidClientTokenId": _NOT_VALID,
     "NoSuchBucket": _NOT_THERE,
+    "QueueDoesNotExist": _NOT_DEPLOYED,
+    "AWS.SimpleQueueService.NonExistentQueue": _NOT_DEPLOYED,  # SQS's name of it by the older way
     "ResourceNotFoundException": _NOT_THERE,
     "UnrecognizedClientException": _NOT_VALID,
 }
