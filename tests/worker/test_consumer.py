@@ -295,6 +295,22 @@ def test_an_unreadable_record_stops_nobody(cloud, worker, monkeypatch):
     assert messages(cloud) == (0, 1)
 
 
+def test_a_stop_acknowledges_what_is_done_and_hands_back_what_waits(cloud, worker, monkeypatch):
+    both = [queued(cloud), queued(cloud)]
+    shutdown = Shutdown(10)
+
+    def told_to_stop():
+        shutdown.request()
+        return Finished(RESULT, SUMMARY)
+
+    consumer, _ = worker(told_to_stop, shutdown=shutdown)
+    receive = cloud.queue.receive
+    monkeypatch.setattr(cloud.queue, "receive", lambda **_: receive(wait_s=0, most=2))
+    consumer.run()
+    assert {now(cloud, one).status for one in both} == {Status.COMPLETED, Status.QUEUED}
+    assert messages(cloud) == (1, 0)
+
+
 def test_an_error_that_nobody_foresaw_ends_no_worker(cloud, worker, monkeypatch):
     surprising, sound = queued(cloud), queued(cloud)
     shutdown = Shutdown(10)
