@@ -2,19 +2,21 @@
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from botocore.exceptions import ClientError
 
 from played_jobs import RESULT, SUMMARY
 from predictions import sweeper
+from predictions.errors import LeaseLost
 from predictions.record import Failure, Status, new_id
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Later, Progress, Refused
 from worker.job_process import Died, Stuck
+from worker.lease import Lease
 from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
@@ -224,6 +226,22 @@ def test_a_superseded_worker_commits_nothing_and_leaves_the_message(cloud, worke
     take(cloud, worker(meanwhile)[0])
     assert now(cloud, prediction).status is Status.QUEUED
     assert messages(cloud) == (0, 1)
+
+
+@pytest.mark.parametrize("error", [LeaseLost, ZeroDivisionError])
+def test_whatever_ends_an_attempt_early_ends_its_job(cloud, worker, monkeypatch, error):
+    """Or what it says later would be taken for what the next job says."""
+    prediction = queued(cloud)
+    consumer, job_process = worker(None)
+
+    def keep(lease, *_):
+        raise LeaseLost(lease.claim, "another") if error is LeaseLost else error
+
+    monkeypatch.setattr(Lease, "keep", keep)
+    with suppress(ZeroDivisionError):
+        take(cloud, consumer)
+    assert job_process.stopped
+    assert now(cloud, prediction).status is Status.PROCESSING
 
 
 def test_what_a_job_wrote_after_its_prediction_was_deleted_is_erased(cloud, worker):
