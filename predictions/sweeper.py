@@ -18,7 +18,7 @@ from enum import Enum
 
 import structlog
 
-from predictions.errors import LeaseLost, NotFound
+from predictions.errors import LeaseLost, NotFound, UnreadableRecord
 from predictions.files import Files
 from predictions.record import UNFINISHED, Claim, Failure, Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
@@ -138,11 +138,11 @@ class Sweeper:
         return resent
 
     def _sweep_processing(self) -> tuple[int, int]:
-        now = self._clock()
         put_back = failed = 0
         seen: dict[str, tuple[_Pulse, float]] = {}
         for prediction in self._store.processing():
             self._goes_on()
+            now = self._clock()  # of this record's reading: a sweep may take longer than a lease
             pulse = _Pulse(prediction.attempt, prediction.owner or "", prediction.beat)
             known, since = self._seen.get(prediction.id, (pulse, now))
             if known != pulse:
@@ -176,6 +176,10 @@ class Sweeper:
                 prediction = self._store.get(*key)
             except NotFound:
                 files = self._files.erase(*key)
+            except UnreadableRecord as exc:  # whether it needs them, nobody knows
+                log.error("record_unreadable", record=str(exc))
+                self._store.order_erasure(*key, after_s=ERASE_AFTER_S)
+                continue
             else:
                 if prediction.status in UNFINISHED:  # an attempt may be storing its result now
                     self._store.order_erasure(*key, after_s=ERASE_AFTER_S)
@@ -248,6 +252,8 @@ def put_off_or_fail(store: Store, queue: WorkQueue, prediction: Prediction, **sa
     """
     claim = claim_of(prediction)
     if prediction.delays >= MOST_DELAYS:
+        # Half of a result may be stored, and no record will point to it.
+        store.order_erasure(claim.account, claim.id, after_s=ERASE_AFTER_S)
         store.fail(claim, DEPENDENCY_DOWN)
         log.warning(
             "prediction_failed",

@@ -209,12 +209,14 @@ def fail(
 
     Whoever is at work on one loses it within a third of a lease and commits nothing.
     """
-    from predictions.record import Failure, Status
+    from predictions.record import Failure
     from predictions.store import ERASE_AFTER_S
 
     reason = " ".join(reason.split()).rstrip(".")
     if not 0 < len(reason) <= LONGEST_REASON:
         raise click.UsageError(f"--reason is empty or longer than {LONGEST_REASON} characters")
+    if not reason.isprintable():
+        raise click.UsageError("--reason holds what cannot be shown")
     failure = Failure(
         code="called-off",
         message=f"The people who run this service ended it: {reason}.",
@@ -222,9 +224,9 @@ def fail(
     )
 
     def end(data: StackData, one: Prediction) -> None:
-        if one.status is Status.PROCESSING:
-            # Its job may have stored a result that no record will point to.
-            data.store.order_erasure(one.account, one.id, after_s=ERASE_AFTER_S)
+        # A job may have stored a result that no record will point to; also of one that waits: it
+        # was handed back, or has been claimed while a person was asked.
+        data.store.order_erasure(one.account, one.id, after_s=ERASE_AFTER_S)
         data.store.call_off(one, failure)
 
     done = _Change(stack, "ending", "End {} predictions of {}", {"QUEUED", "PROCESSING"}, end)

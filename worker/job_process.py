@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ START_TIMEOUT_S = 60
 _SILENCE_S = 1.0  # after which the stacks have been told
 _CHUNK_BYTES = 64 * 1024
 _LARGEST_EVENT_BYTES = 1024 * 1024  # what claims to be longer is waited for by nobody
+_WHOLE_EVENT_S = 10  # from its first byte to its last
 _DYING_S = 1.0  # from the end of its pipe to its own
 
 
@@ -115,6 +118,7 @@ class JobProcess:
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
+        _read_for(_WHOLE_EVENT_S, self._pipe.fileno())
         self._stacks, to_stacks = self._context.Pipe(duplex=False)
         self._process = self._context.Process(
             target=main,
@@ -125,3 +129,9 @@ class JobProcess:
         self._process.start()
         theirs.close()  # or its end would stay open here, and its death unnoticed
         to_stacks.close()
+
+
+def _read_for(seconds: int, pipe: int) -> None:
+    """Let a read fail that waits for longer: half an event would hold up who waits for the rest."""
+    with socket.socket(fileno=os.dup(pipe)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, 0))

@@ -96,6 +96,9 @@ def _parts(
                 sweeper.sweep()
             except (BotoCoreError, ClientError) as exc:
                 log.warning("sweep_failed", error=str(exc))
+            except Exception as exc:  # noqa: BLE001 - or one record would end all workers, in turn
+                # The kind only: the text may quote what the record holds.
+                log.error("sweep_failed", error=type(exc).__name__)
 
     parts: dict[str, Callable[[], None]] = {"sweeper": sweep}
     protection = TaskProtection(os.environ.get("ECS_AGENT_URI"))

@@ -186,6 +186,14 @@ def test_a_claim_whose_answer_was_lost_is_still_ours(store):
     assert store.claim("demo", prediction_id, 1, "me") == first
 
 
+def test_a_completion_whose_answer_was_lost_is_still_ours(store):
+    claim = claim_of(store.claim("demo", submit(store), 1, "me"))
+    first = store.complete(claim, A_RESULT, A_SUMMARY)
+    assert store.complete(claim, A_RESULT, A_SUMMARY) == first
+    with pytest.raises(LeaseLost):
+        store.complete(claim.model_copy(update={"owner": "another"}), A_RESULT, A_SUMMARY)
+
+
 @pytest.mark.parametrize("name", ["attempt", "input", "failure"])
 @pytest.mark.parametrize("nonsense", ["secret of a customer", '{"secret": 1}', "[1"])
 def test_one_unreadable_record_does_not_hide_the_others(store, clock, cloud, name, nonsense):

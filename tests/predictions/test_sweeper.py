@@ -8,7 +8,13 @@ from finished import FAILURE, RESULT, SUMMARY
 from predictions.files import SummaryFile
 from predictions.record import ResultFile, Status
 from predictions.store import ERASE_AFTER_S, Store
-from predictions.sweeper import Sweeper, claim_of, put_back_or_fail
+from predictions.sweeper import (
+    MOST_DELAYS,
+    Sweeper,
+    claim_of,
+    put_back_or_fail,
+    put_off_or_fail,
+)
 
 LEASE_S = 30
 A_DAY_S = 24 * 3600
@@ -41,6 +47,30 @@ def test_a_worker_is_left_its_lease_whatever_its_clock_says(cloud, ahead_s):
     now[0] += 1
     assert put_back() == 1
     assert cloud.store.get(prediction.account, prediction.id).status is Status.QUEUED
+
+
+def test_a_worker_is_left_its_lease_though_the_sweep_before_took_longer(cloud):
+    now = [0.0]
+
+    class SlowStore(Store):
+        def processing(self):
+            for one in super().processing():
+                now[0] += slowness_s
+                yield one
+
+    store = SlowStore(cloud.table, resend_after_s=60)
+    prediction = cloud.submit(b"id\n1\n")
+    store.claim(prediction.account, prediction.id, 1, "a worker")
+    sweeper = Sweeper(
+        store, cloud.queue, cloud.files, lease_s=LEASE_S, max_attempts=3, clock=lambda: now[0]
+    )
+    slowness_s = LEASE_S - 1
+    sweeper.sweep()
+    slowness_s = 0
+    now[0] += 5
+    assert sweeper.sweep().put_back == 0, "it was first seen five seconds ago"
+    now[0] += LEASE_S - 5
+    assert sweeper.sweep().put_back == 1
 
 
 class Life:
@@ -147,3 +177,29 @@ def test_a_retry_that_began_meanwhile_keeps_its_files(life, cloud, monkeypatch):
     monkeypatch.setattr(cloud.files, "erase_attempts", retry_first)
     life.much_later()
     assert life.attempts_stored() == {3}
+
+
+def test_given_up_for_want_of_a_dependency_nothing_half_stored_is_kept(life, cloud):
+    """The result was stored each time, its summary never."""
+    claimed = life.claimed(cloud.submit(b"id\n1\n"))
+    life.stored(claimed)
+    given_up = claimed.model_copy(update={"delays": MOST_DELAYS})
+    assert not put_off_or_fail(life.store, cloud.queue, given_up)
+    life.much_later()
+    assert life.attempts_stored() == set()
+
+
+def test_a_record_that_cannot_be_read_ends_no_sweep_and_keeps_its_files(life, cloud):
+    lost, other = (life.lose(cloud.submit(b"id\n1\n")) for _ in range(2))
+    cloud.table.update_item(
+        Key={"account": lost.account, "id": lost.id},
+        UpdateExpression="SET attempt = :nonsense",
+        ExpressionAttributeValues={":nonsense": "x"},
+    )
+    life.store.delete(other.account, other.id)
+    life.much_later()
+    there = cloud.s3.list_objects_v2(Bucket=cloud.results_bucket)["Contents"]
+    assert {one["Key"].split("/")[2] for one in there} == {lost.id}
+    assert list(life.store.erasures_due()) == []
+    life.now += ERASE_AFTER_S
+    assert [one.prediction_id for one in life.store.erasures_due()] == [lost.id], "it is kept"

@@ -298,12 +298,20 @@ def test_an_end_is_told_to_the_owner_and_takes_the_claim_from_its_worker(stack):
     assert again(stack, running).status is Status.FAILED
 
 
-def test_what_the_ended_job_stored_is_removed_later(stack):
-    running = processing(stack)
-    queued_one = queued(stack)
-    told("fail", "--yes", running.id, queued_one.id, "--reason", "why")
+def test_what_a_job_stored_is_removed_later_also_if_it_began_while_a_person_was_asked(
+    stack, monkeypatch
+):
+    running, waiting = processing(stack), queued(stack)
+
+    def asked(*_):
+        stack.store.claim(waiting.account, waiting.id, 1, new_id())
+        return True
+
+    monkeypatch.setattr("retainwise.stack_data.confirmed", asked)
+    told("fail", running.id, waiting.id, "--reason", "why")
     stack.store._clock = lambda: 1e10
-    assert [one.prediction_id for one in stack.store.erasures_due()] == [running.id]
+    due = {one.prediction_id for one in stack.store.erasures_due()}
+    assert due == {running.id, waiting.id}
 
 
 @pytest.mark.parametrize("reason", ["", " . ", "x" * 501])
@@ -311,6 +319,15 @@ def test_a_reason_has_to_say_something(stack, reason):
     outcome = run("fail", "--yes", queued(stack).id, "--reason", reason)
     assert outcome.exit_code == 2
     assert "--reason is empty or longer than 500 characters" in outcome.stderr
+
+
+@pytest.mark.parametrize("reason", ["caf\udce9", "a\0b"], ids=["no text", "no character"])
+def test_a_reason_is_something_that_can_be_shown(stack, reason):
+    one = queued(stack)
+    outcome = run("fail", "--yes", one.id, "--reason", reason)
+    assert outcome.exit_code == 2
+    assert "--reason holds what cannot be shown" in outcome.stderr
+    assert again(stack, one).status is Status.QUEUED
 
 
 def test_what_moved_while_a_person_was_asked_is_left(stack, monkeypatch):

@@ -69,6 +69,12 @@ def that_claim_to_say_much(*arguments):
     job.main(*arguments)
 
 
+def that_say_half(*arguments):
+    """Start as ever; the job then announces a kilobyte, and says nothing."""
+    job.run = partial(_write, struct.pack("!i", 1024))
+    job.main(*arguments)
+
+
 def _write(what, _job, _model, _files, _threads, pipe):
     os.write(pipe.fileno(), what)
     time.sleep(60)

@@ -2,19 +2,21 @@
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from botocore.exceptions import ClientError
 
 from played_jobs import RESULT, SUMMARY
 from predictions import sweeper
+from predictions.errors import LeaseLost
 from predictions.record import Failure, Status, new_id
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import claim_of
 from worker.consumer import Consumer
 from worker.job import Broke, Finished, Later, Progress, Refused
 from worker.job_process import Died, Stuck
+from worker.lease import Lease
 from worker.liveness import Liveness
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
@@ -227,6 +229,22 @@ def test_a_superseded_worker_commits_nothing_and_leaves_the_message(cloud, worke
     assert messages(cloud) == (0, 1)
 
 
+@pytest.mark.parametrize("error", [LeaseLost, ZeroDivisionError])
+def test_whatever_ends_an_attempt_early_ends_its_job(cloud, worker, monkeypatch, error):
+    """Or what it says later would be taken for what the next job says."""
+    prediction = queued(cloud)
+    consumer, job_process = worker(None)
+
+    def keep(lease, *_):
+        raise LeaseLost(lease.claim, "another") if error is LeaseLost else error
+
+    monkeypatch.setattr(Lease, "keep", keep)
+    with suppress(ZeroDivisionError):
+        take(cloud, consumer)
+    assert job_process.stopped
+    assert now(cloud, prediction).status is Status.PROCESSING
+
+
 def test_what_a_job_wrote_after_its_prediction_was_deleted_is_erased(cloud, worker):
     prediction = queued(cloud)
 
@@ -294,6 +312,22 @@ def test_an_unreadable_record_stops_nobody(cloud, worker, monkeypatch):
     consumer.run()
     assert now(cloud, sound).status is Status.COMPLETED
     assert messages(cloud) == (0, 1)
+
+
+def test_a_stop_acknowledges_what_is_done_and_hands_back_what_waits(cloud, worker, monkeypatch):
+    both = [queued(cloud), queued(cloud)]
+    shutdown = Shutdown(10)
+
+    def told_to_stop():
+        shutdown.request()
+        return Finished(RESULT, SUMMARY)
+
+    consumer, _ = worker(told_to_stop, shutdown=shutdown)
+    receive = cloud.queue.receive
+    monkeypatch.setattr(cloud.queue, "receive", lambda **_: receive(wait_s=0, most=2))
+    consumer.run()
+    assert {now(cloud, one).status for one in both} == {Status.COMPLETED, Status.QUEUED}
+    assert messages(cloud) == (1, 0)
 
 
 def test_an_error_that_nobody_foresaw_ends_no_worker(cloud, worker, monkeypatch):

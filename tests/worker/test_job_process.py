@@ -71,10 +71,12 @@ def test_what_is_down_is_told_by_its_kind_only_and_the_process_lives_on(
         played_jobs.that_say_what_is_no_event,
         played_jobs.that_say_what_is_no_pickle,
         played_jobs.that_claim_to_say_much,
+        played_jobs.that_say_half,
     ],
 )
 def test_one_that_says_what_is_no_event_is_killed(monkeypatch, tmp_path, garbage):
     monkeypatch.setattr("worker.job_process.main", garbage)
+    monkeypatch.setattr("worker.job_process._WHOLE_EVENT_S", 1)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     process = JobProcess(SETTINGS)
     process.wait_ready()

@@ -51,6 +51,25 @@ def test_progress_is_shown_twice_a_second(cloud, clock, held):
     assert cloud.store.get(held.claim.account, held.claim.id).rows_done == 4
 
 
+def test_without_new_progress_nothing_is_shown(cloud, clock, held):
+    for clock.now in (0.5, 1.0, 1.5):
+        held.keep(1, 0.1)
+    assert beat(cloud, held) == 1
+
+
+def test_a_late_answer_renews_it_from_when_it_was_asked_for(clock, cloud, held, monkeypatch):
+    def late(*_, **__):
+        clock.now += 15
+
+    monkeypatch.setattr(cloud.store, "renew", late)
+    clock.now = 10
+    held.keep(0, 0.0)
+    clock.now = 10 + LEASE_S - 1
+    assert held.may_hold
+    clock.now = 10 + LEASE_S
+    assert not held.may_hold
+
+
 def test_the_message_stays_invisible_with_it(cloud, clock, held, monkeypatch):
     extended = []
     monkeypatch.setattr(

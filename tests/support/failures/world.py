@@ -309,7 +309,6 @@ class World:
         stream = io.BytesIO(content.encode())
         file = self.cloud.files.put_upload(upload.account, upload.id, stream, name="a.csv")
         made = self.cloud.store.submit(upload.account, upload.id, file, traceparent=TRACEPARENT)
-        self._uploading -= 1
         if self._agenda.strikes(Fault.OLD_FORMAT):
             body = json.dumps({"predictionId": upload.id, "user": 3})
             self.cloud.sqs.send_message(QueueUrl=self.cloud.queue_url, MessageBody=body)
@@ -321,6 +320,7 @@ class World:
             here().sleep(self.plan.random.uniform(0, 40))
             self.audit.person_deletes((upload.account, upload.id))
             self.cloud.store.delete(upload.account, upload.id)
+        self._uploading -= 1  # not before: a run that has settled is over
 
     def _replace_what_ended(self) -> None:
         while True:
@@ -346,14 +346,18 @@ class World:
 
     def _plan_what_needs_no_step(self) -> None:
         chance = self.plan.random
+        last_s = max(upload.at_s for upload in self.plan.uploads)
+
+        def outage() -> tuple[float, float]:
+            begin = chance.uniform(0, last_s)  # later, all may be done
+            return begin, max(begin + chance.uniform(5, 120), last_s + 5)
+
         for fault, service in DOWN.items():
             if self._agenda.strikes(fault):
-                begin = chance.uniform(0, 40)
                 how = chance.choice((Fault.FAILS, Fault.THROTTLES, Fault.HANGS))
-                self._down[service] = (begin, begin + chance.uniform(5, 120), how)
+                self._down[service] = (*outage(), how)
         if self._agenda.strikes(Fault.NETWORK_CUT):
-            begin = chance.uniform(0, 40)
-            self._cut = (self._workers[0], begin, begin + chance.uniform(5, 120))
+            self._cut = (self._workers[0], *outage())
         if self._agenda.strikes(Fault.CLOCK_SKEW):
             for one in (self._web, *self._workers):
                 one.skew_s = chance.uniform(-3600, 3600)
@@ -617,19 +621,33 @@ class World:
                 found.lost.append(f"{upload.id} is {item['status']} {item.get('failure')}")
             if result := item.get("result"):
                 wanted[json.loads(result)["key"]] = upload
-        self._judge_objects(cloud.results_bucket, wanted)
+        self._judge_results(wanted)
+        self._judge_uploads()
 
-    def _judge_objects(self, bucket: str, wanted: dict[str, Upload]) -> None:
-        found, s3 = self.audit.found, self.cloud.s3
-        there = {one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
+    def _keys_in(self, bucket: str) -> set[str]:
+        listed = self.cloud.s3.list_objects_v2(Bucket=bucket)
+        return {one["Key"] for one in listed.get("Contents", ())}
+
+    def _judge_uploads(self) -> None:
+        kept = {json.loads(item["input"])["key"] for item in self.audit.records.values()}
+        there = self._keys_in(self.cloud.uploads_bucket)
+        if gone := kept - there:
+            self.audit.found.lost.append(f"uploads that are not there: {sorted(gone)}")
+        if left := there - kept:
+            self.audit.found.stranded.append(f"uploads of no record: {sorted(left)}")
+
+    def _judge_results(self, wanted: dict[str, Upload]) -> None:
+        found, s3, bucket = self.audit.found, self.cloud.s3, self.cloud.results_bucket
+        there = self._keys_in(bucket)
         for key, upload in wanted.items():
-            if key not in there:
-                found.lost.append(f"{key}: a completed record's result is not there")
+            both = {key, key.replace("result.csv", "summary.json")}
+            if gone := both - there:
+                found.lost.append(f"of a completed record are not there: {sorted(gone)}")
                 continue
             content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             if json.loads(content)["scored"]["id"] != upload.id:
                 found.lost.append(f"{key} holds another's result")
-            there -= {key, key.replace("result.csv", "summary.json")}
+            there -= both
         if there:
             found.stranded.append(f"results that no record points to: {sorted(there)}")
 
