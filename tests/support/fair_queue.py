@@ -20,7 +20,6 @@ one at once.
 from __future__ import annotations
 
 import heapq
-import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from predictions.record import new_id
 from predictions.store import LONGEST_RESEND_S
 from predictions.work_queue import Received
 from worker.batch import Batch
+from written import with_written
 
 RECENT_S = 300
 QUIET_AFTER_S = 300
@@ -45,7 +45,6 @@ _SHARE = 0.1
 _LEASE_S = 30
 _POLL_S = 1.0
 _LOOK_S = 1.0  # how often a consumer keeps its batch while a job runs
-_BEGIN, _END = "<!-- made by make fairness -->", "<!-- end -->"
 _WORKERS = (2, 20)  # the least and the most of production
 _JOBS_S = (3, 60)
 _LATER_S = (70, 610, 1230)  # the last: QUIET_AFTER_S after the sweeper's resend at 900 s
@@ -265,7 +264,7 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """Return the document with the table in its place."""
-    return re.sub(f"(?<={_BEGIN}\n\n).*?(?=\n\n{_END})", table(), text, flags=re.DOTALL)
+    return with_written(text, "make fairness", table())
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ from failures.broken import MUTATIONS
 from failures.plan import MAINS, Fault, Planned, plan
 from failures.real import real_runs
 from failures.world import Outcome, play
+from written import with_written
 
 DOCS = Path(__file__).parents[3] / "docs"
 EVIDENCE = DOCS / "failure-matrix.json"
 DOCUMENT = DOCS / "reliability.md"
-BEGIN, END = "<!-- written by make matrix -->", "<!-- end -->"
 KINDS = ("lost", "stranded", "committed_twice", "illegal")
 LANES = 3
 _TELL_EVERY_S = 5.0
@@ -270,9 +270,7 @@ def table(evidence: dict[str, Any]) -> str:
 
 def with_table(document: str, evidence: dict[str, Any]) -> str:
     """Put the table of a run where the document shows it."""
-    before, rest = document.split(BEGIN)
-    _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n{table(evidence)}\n{END}{after}"
+    return with_written(document, "make matrix", table(evidence))
 
 
 if __name__ == "__main__":

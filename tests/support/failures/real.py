@@ -19,17 +19,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import Any
-from unittest import mock
 
-from emulator import REGION, running_emulator
+from emulator import acting_in, of_this_machine, running_emulator
 from failures import played_worker, steps
 from failures.audit import Audit, Found
 from failures.plan import CALL_FAULTS, CHILD_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, plan
 from failures.wire import Answer, Call, Lost, Send, Wire
 from failures.world import Outcome
-from localcloud.cloud import ACCOUNT_ID, SECRET
 from made_cloud import TRACEPARENT, Cloud, make_cloud
+from model.artifact import SHIPPED
 from predictions.message import Request
 from predictions.record import UNFINISHED, Status
 from predictions.store import Store
@@ -156,22 +154,15 @@ class RealWorker:
 @contextmanager
 def real_runs(folder: Path, mutation: str | None = None) -> Iterator[RealRuns]:
     """Give an emulated cloud and two workers for as many runs as are wanted."""
-    with running_emulator(folder / "cloud") as emulator:
-        environment = {
-            "AWS_ENDPOINT_URL": emulator.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-        }
-        with (
-            mock.patch.dict(os.environ, environment),
-            mock.patch("boto3.DEFAULT_SESSION", None),
-        ):
-            runs = RealRuns(make_cloud("matrix"), folder, mutation)
-            try:
-                yield runs
-            finally:
-                runs.close()
+    with (
+        running_emulator(folder / "cloud") as emulator,
+        acting_in(of_this_machine(emulator.endpoint)),
+    ):
+        runs = RealRuns(make_cloud("matrix"), folder, mutation)
+        try:
+            yield runs
+        finally:
+            runs.close()
 
 
 class RealRuns:
@@ -189,7 +180,7 @@ class RealRuns:
         self.environment = dict(os.environ) | cloud.environment()
         self.environment |= {
             "PYTHONPATH": os.pathsep.join([support, self.environment.get("PYTHONPATH", "")]),
-            "MODEL_DIR": str(TELCO.parents[1] / "artifacts" / "telco"),
+            "MODEL_DIR": str(SHIPPED),
             "LEASE_S": str(LEASE_S),
             "SWEEP_EVERY_S": "0.5",
             "POLL_WAIT_S": "1",
@@ -292,14 +283,7 @@ class RealRuns:
             records = [self._audit.records.get(key) for key in keys]
             if any(record and record["status"] in UNFINISHED for record in records):
                 return False
-        return not any(self._messages(self.cloud.queue_url))
-
-    def _messages(self, url: str) -> tuple[int, ...]:
-        names: Any = [
-            f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")
-        ]
-        got = self.cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return tuple(int(number) for number in got["Attributes"].values())
+        return not any(self.cloud.messages())
 
     def _judge(self, plan: Plan, keys: list[tuple[str, str]], found: Found) -> None:
         for upload, key in zip(plan.uploads, keys, strict=True):
@@ -314,9 +298,9 @@ class RealRuns:
                 found.lost.append(f"{key} is {record['status']} {record.get('failure')}")
             if record["status"] == Status.COMPLETED:
                 self._judge_result(key, found)
-        if any(left := self._messages(self.cloud.queue_url)):
+        if any(left := self.cloud.messages()):
             found.stranded.append(f"messages are left: {left}")
-        if any(dead := self._messages(self.cloud.dlq_url)):
+        if any(dead := self.cloud.messages(self.cloud.dlq_url)):
             found.stranded.append(f"dead letters: {dead}")
 
     def _judge_result(self, key: tuple[str, str], found: Found) -> None:
