@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from failures.plan import Plan, Planned
 from predictions import message
 from predictions.record import UNFINISHED, Status
 
@@ -43,6 +44,22 @@ class Found:
 
     def all(self) -> list[str]:
         return [f"{kind}: {one}" for kind, told in vars(self).items() for one in told]
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    struck: what of the plan came to happen, in that order. calls: to AWS. took_s: by the clock of
+    the run. history: a line for each change of a record.
+    """
+
+    plan: Plan
+    struck: tuple[Planned, ...]
+    found: Found
+    calls: int
+    took_s: float
+    history: list[str] = field(repr=False)
 
 
 class Audit:

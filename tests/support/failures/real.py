@@ -21,11 +21,10 @@ from pathlib import Path
 from random import Random
 
 from emulator import acting_in, of_this_machine, running_emulator
-from failures import played_worker, steps
-from failures.audit import Audit, Found
+from failures import hurried_worker, steps
+from failures.audit import Audit, Found, Outcome
 from failures.plan import CALL_FAULTS, CHILD_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, plan
 from failures.wire import Answer, Call, Lost, Send, Wire
-from failures.world import Outcome
 from made_cloud import TRACEPARENT, Cloud, make_cloud
 from model.artifact import SHIPPED
 from predictions.message import Request
@@ -77,11 +76,11 @@ class RealWorker:
         environment = self._runs.environment | {
             "AWS_ENDPOINT_URL": self.wire.endpoint,
             "TMPDIR": str(self._folder),
-            played_worker.SKEW: str(self.skew_s),
+            hurried_worker.SKEW: str(self.skew_s),
         }
         with (self._folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from failures.played_worker import main; main()"],
+                [sys.executable, "-c", "from failures.hurried_worker import main; main()"],
                 env=environment,
                 stdin=subprocess.PIPE,  # when this ends, it knows that we are gone
                 stdout=log,
@@ -91,6 +90,7 @@ class RealWorker:
 
     @property
     def by(self) -> str:
+        """The process of now, as the audit calls it."""
         return f"{self.name}.{self.incarnation}"
 
     def tell(self, number: int) -> None:
@@ -189,21 +189,23 @@ class RealRuns:
             "STOP_BUDGET_S": str(STOP_BUDGET_S),
         }
         if mutation is not None:
-            self.environment[played_worker.MUTATION] = mutation
+            self.environment[hurried_worker.MUTATION] = mutation
         # A sweeper reads before we take down when the write was: they may differ by a little.
         self._audit = Audit(LEASE_S - 0.3)
         self._seen = threading.RLock()
-        self._rest(Agenda(plan(0, 0)))
+        self._reset(Agenda(plan(0, 0)))
         self._random = Random(0)
         self._workers = [RealWorker(self, f"worker-{number}") for number in range(WORKERS)]
 
     def close(self) -> None:
+        """End the workers."""
         for one in self._workers:
             one.close()
 
-    def _rest(self, agenda: Agenda) -> None:
-        """Nothing has gone wrong yet."""
+    def _reset(self, agenda: Agenda) -> None:
+        """Begin a run in which nothing has gone wrong yet."""
         self._agenda = agenda
+        # By worker and step: what goes wrong there again, and how often, as the SDK tries again.
         self._again: dict[tuple[str, str], tuple[Fault, int]] = {}
         self._down: dict[str, tuple[float, Fault]] = {}
         self._calls = 0
@@ -232,7 +234,7 @@ class RealRuns:
     def _begin(self, plan: Plan) -> Found:
         with self._seen:
             found = self._audit.found = Found()
-            self._rest(Agenda(plan))
+            self._reset(Agenda(plan))
             self._random = plan.random
         for fault, service in DOWN.items():
             if self._agenda.strikes(fault):
@@ -333,7 +335,7 @@ class RealRuns:
             self._calls += 1
             planned = self._agenda.at(step, (*PROCESS_FAULTS, *CALL_FAULTS))
             again, left = self._again.get((one.name, step), (None, 0))
-            if left > 0 and again is not None:  # the SDK tries again
+            if left > 0 and again is not None:
                 self._again[(one.name, step)] = (again, left - 1)
         if time.monotonic() < one.is_cut_until:
             raise Lost
@@ -357,10 +359,10 @@ class RealRuns:
             case Fault.FAILS | Fault.THROTTLES:
                 return _refusal(call.service, fault)
             case Fault.HANGS:
-                time.sleep(3 * played_worker.SDK_WAITS_S)
+                time.sleep(3 * hurried_worker.SDK_WAITS_S)
                 raise Lost
             case Fault.DONE_LATE:
-                time.sleep(self._random.uniform(1.5, 4) * played_worker.SDK_WAITS_S)
+                time.sleep(self._random.uniform(1.5, 4) * hurried_worker.SDK_WAITS_S)
                 execute()
                 raise Lost
             case Fault.LOSES_ANSWERS | Fault.DOES_TWICE:
