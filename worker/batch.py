@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,6 +38,8 @@ class Batch:
         self._clock = clock
         self._waiting: deque[Received] = deque()
         self._done: list[Received] = []
+        self._acknowledger = ThreadPoolExecutor(1, thread_name_prefix="acknowledger")
+        self._acknowledging: Future[None] | None = None
         self._took_s: deque[float] = deque(maxlen=_REMEMBERED_JOBS)
         self._renewed_at = self._begun_at = clock()
 
@@ -86,9 +89,23 @@ class Batch:
         self._waiting.clear()
 
     def acknowledge(self) -> None:
-        """Delete what is done from the queue."""
-        self._call(self._queue.delete, self._done)
-        self._done.clear()
+        """Delete what is done from the queue, while the next messages are received."""
+        self.wait_acknowledged()
+        done, self._done = self._done, []
+        if done:
+            self._acknowledging = self._acknowledger.submit(self._call, self._queue.delete, done)
+
+    def wait_acknowledged(self) -> None:
+        """Wait until the queue has answered for what was acknowledged."""
+        if self._acknowledging is not None:
+            self._acknowledging.result()
+            self._acknowledging = None
+
+    def end(self) -> None:
+        """Hold nothing any more: others have what waits, and what is done is acknowledged."""
+        self.hand_back()
+        self.acknowledge()
+        self._acknowledger.shutdown()
 
     def _as_many_as_fit(self) -> int:
         if not self._took_s:

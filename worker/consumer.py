@@ -76,8 +76,7 @@ class Consumer:
                 self._work_once()
         finally:
             # What came during the last poll, or waited for its turn: it costs no attempt.
-            self.batch.hand_back()
-            self.batch.acknowledge()
+            self.batch.end()
 
     def _work_once(self) -> None:
         try:

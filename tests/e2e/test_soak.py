@@ -6,10 +6,10 @@ from soak import Figures, Memory, Plan, soak
 
 PLAN = Plan(
     seed=7,
-    predictions=40,
+    predictions=60,
     workers=2,
     accounts=3,
-    kill_after_s=(1.0, 2.0),
+    kill_after_s=(0.2, 0.5),
     most_kills=2,
     sigterm_share=0.5,
     settings={"LEASE_S": "3", "SWEEP_EVERY_S": "1", "POLL_WAIT_S": "1"},

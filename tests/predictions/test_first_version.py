@@ -329,6 +329,7 @@ def test_the_stuck_ones_are_completed_by_todays_worker(cloud, monkeypatch, tmp_p
     while received := cloud.queue.receive(wait_s=0):
         consumer.process(*received)
         consumer.batch.acknowledge()
+        consumer.batch.wait_acknowledged()
 
     for old, account in (("9", "demo"), ("10", "demo"), ("11", "demo"), ("15", "ana")):
         prediction = record(cloud, old, account)

@@ -34,7 +34,7 @@ from localcloud.program import CHECKOUT
 from made_cloud import Cloud, make_cloud
 from model.artifact import SHIPPED
 from predictions.record import Prediction, Status
-from product import TELCO
+from product import TELCO, wait_for
 from worker import heartbeat
 from written import with_written
 
@@ -43,6 +43,7 @@ DOCUMENT = CHECKOUT / "docs" / "reliability.md"
 MIB = 1024 * 1024
 SAMPLE_EVERY_S = 2.0
 TELL_EVERY_S = 15.0
+START_S = 120
 STOP_S = 120
 FLAT_MIB = 8
 """The most that the memory of a process may grow, from its first tenth of samples on."""
@@ -181,8 +182,13 @@ class Soak:
 
     def run(self) -> Figures:
         """Do it all, and judge what is there at the end."""
-        began = time.monotonic()
         with self._crew() as crew:
+            wait_for(
+                lambda: all(worker.is_ready for worker in crew),
+                timeout_s=START_S,
+                what="workers that can take jobs",
+            )
+            began = time.monotonic()
             submitter = threading.Thread(target=self._submit_all, daemon=True)
             submitter.start()
             self._kill_until_done(crew, submitter, began)

@@ -156,6 +156,7 @@ class Service:
         [received] = self.cloud.queue.receive(wait_s=0)
         consumer.process(received)
         consumer.batch.acknowledge()
+        consumer.batch.wait_acknowledged()
 
     def sweep(self, after_s):
         self.ahead_s += after_s

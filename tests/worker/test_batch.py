@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from worker.batch import Batch
@@ -88,6 +90,7 @@ def test_the_longest_of_the_last_jobs_counts(batch, queue, clock):
 
 def test_small_jobs_are_acknowledged_ten_at_a_time(batch, queue, clock):
     work(batch, clock, *[0.01] * 21)
+    batch.wait_acknowledged()
     assert [len(messages) for messages in queue.said("delete")] == [1, 10, 10]
 
 
@@ -116,4 +119,34 @@ def test_what_is_done_is_acknowledged_when_a_job_turns_long(batch, queue, clock)
     batch.next(wait_s=0)
     clock.now += 10.1
     batch.keep()
+    batch.wait_acknowledged()
     assert queue.said("delete")[-1] == ("m1",)
+
+
+def test_the_next_are_received_while_what_is_done_is_acknowledged(batch, queue, clock, monkeypatch):
+    received = threading.Event()
+    receive = queue.receive
+
+    def delete(*messages):
+        assert received.wait(10), "nothing was received meanwhile"
+        queue.calls.append(("delete", *messages))
+
+    def receive_next(**how):
+        received.set()
+        return receive(**how)
+
+    work(batch, clock, 0.01)
+    monkeypatch.setattr(queue, "delete", delete)
+    monkeypatch.setattr(queue, "receive", receive_next)
+    batch.next(wait_s=0)
+    batch.wait_acknowledged()
+    assert queue.said("delete") == [("m0",)]
+
+
+def test_an_end_waits_until_all_is_acknowledged_and_handed_back(batch, queue, clock):
+    work(batch, clock, 0.01)
+    batch.done(batch.next(wait_s=0))
+    batch.end()
+    assert queue.said("delete")[-1] == ("m1",)
+    [rest] = queue.said("hand_back")
+    assert len(rest) == 9

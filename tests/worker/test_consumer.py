@@ -74,6 +74,7 @@ def take(cloud, consumer):
     [received] = cloud.queue.receive(wait_s=0)
     consumer.process(received)
     consumer.batch.acknowledge()
+    consumer.batch.wait_acknowledged()
 
 
 def messages(cloud, url=None):

@@ -40,6 +40,7 @@ WORKERS = 2
 ROWS = 20
 SECONDS = {0.1: 0.0, 2: 0.3, 15: 1.5, 70: 4.0}
 """How long a job of the plan takes here."""
+AWAKE_S = 1.0  # in which a worker that stood still does what it was about to do
 RUN_TIMEOUT_S = 180.0
 _NAMES = {
     Fault.OUT_OF_MEMORY: "memory",
@@ -209,6 +210,7 @@ class RealRuns:
         self._again: dict[tuple[str, str], tuple[Fault, int]] = {}
         self._down: dict[str, tuple[float, Fault]] = {}
         self._calls = 0
+        self._busy_until = 0.0
 
     # ---- a run ----
 
@@ -281,6 +283,8 @@ class RealRuns:
         return keys
 
     def _has_settled(self, keys: list[tuple[str, str]]) -> bool:
+        if time.monotonic() < self._busy_until:
+            return False
         with self._seen:
             records = [self._audit.records.get(key) for key in keys]
             if any(record and record["status"] in UNFINISHED for record in records):
@@ -422,7 +426,9 @@ class RealRuns:
             case Fault.SIGKILL:
                 one.tell(signal.SIGKILL)
             case Fault.STALL:
-                one.stall(LEASE_S * self._random.uniform(1.5, 3))
+                seconds = LEASE_S * self._random.uniform(1.5, 3)
+                self._busy_until = time.monotonic() + seconds + AWAKE_S
+                one.stall(seconds)
 
     def _show_all(self) -> None:
         """Give every message that is in flight to somebody else as well."""

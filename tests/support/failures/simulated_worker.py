@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 120
 """From the first SIGTERM to ECS's SIGKILL."""
 _STOP_BUDGET_S = 110
+_AWAKE_S = 5  # in which a worker that stood still does what it was about to do
 _MODEL: Any = SimpleNamespace(version="m")
 
 
@@ -45,6 +46,30 @@ class SimulatedShutdown(Shutdown):
     def wait(self, seconds: float) -> bool:
         here().sleep(seconds, until=lambda: self.requested)
         return self.requested
+
+
+class SimulatedExecutor:
+    """Does what it is given in a thread of the same process that takes turns."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def submit(self, what: Callable[..., None], *given: object) -> SimulatedFuture:
+        me = here()
+        return SimulatedFuture(me.turns.start(me.process, me.thread.name, partial(what, *given)))
+
+    def shutdown(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class SimulatedFuture:
+    """What such a thread does."""
+
+    actor: Actor
+
+    def result(self) -> None:
+        here().sleep(math.inf, until=lambda: self.actor.ended)
 
 
 class SimulatedJobProcess:
@@ -144,8 +169,10 @@ class SimulatedWorker(Process):
 
     def stall(self) -> None:
         """Let it stand still for longer than its lease."""
-        seconds = self._world.settings.lease_s * self._world.plan.random.uniform(1.2, 4)
-        self.stands_still_until = self._world.turns.now + seconds
+        world = self._world
+        seconds = world.settings.lease_s * world.plan.random.uniform(1.2, 4)
+        self.stands_still_until = world.turns.now + seconds
+        world.busy_until = self.stands_still_until + _AWAKE_S
 
     def _guarded(self, part: str, run: Callable[[], None]) -> None:
         try:

@@ -30,7 +30,7 @@ from moto.sqs.models import sqs_backends
 from failures import steps
 from failures.audit import Audit, Outcome
 from failures.plan import CALL_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, Planned, Upload
-from failures.simulated_worker import STOP_TIMEOUT_S, Process, SimulatedWorker
+from failures.simulated_worker import STOP_TIMEOUT_S, Process, SimulatedExecutor, SimulatedWorker
 from failures.turns import EPOCH_S, Actor, Turns, current, here, played_time
 from memory_cloud import NAME, REGION, TRACEPARENT, Cloud, memory_cloud
 from model.predict import Scored
@@ -82,6 +82,7 @@ class World:
         self._workers: list[SimulatedWorker] = []
         self._uploading = len(plan.uploads)
         self._late = 0
+        self.busy_until = 0.0
         self._web = Process("web")
         self._nature = Process("nature")
 
@@ -271,7 +272,7 @@ class World:
         if operation == "ReceiveMessage":
             end = self.turns.now + given["WaitTimeSeconds"]
             while not self._has_visible() and self.turns.now < end:
-                actor.sleep(1, until=self._has_visible)
+                here().sleep(1, until=self._has_visible)  # a late one waits in a thread of its own
             given = {**given, "WaitTimeSeconds": 0}
         answer = send(given)
         now = self.turns.now
@@ -375,7 +376,7 @@ class World:
         return (
             self._uploading == 0
             and self._late == 0
-            and all(one.stands_still_until <= self.turns.now for one in self._workers)
+            and self.busy_until <= self.turns.now
             and all(one["status"] not in UNFINISHED for one in self.audit.records.values())
             and not self._queue._messages
         )
@@ -477,6 +478,7 @@ def _patches(world: World) -> Iterator[Any]:
     yield mock.patch("worker.service.sqs_client", return_value=cloud.sqs)
     yield mock.patch("worker.service.dynamodb_table", return_value=cloud.table)
     yield mock.patch("model.predict.score_file", world.score)
+    yield mock.patch("worker.batch.ThreadPoolExecutor", SimulatedExecutor)
     for name, unit in (("unix_time", 1), ("unix_time_millis", 1000)):
         yield mock.patch(f"moto.sqs.models.{name}", partial(world.unix_time, unit))
     yield _silence()
