@@ -46,6 +46,7 @@ from worker.settings import WorkerSettings
 LEASE_S = 30
 SWEEP_EVERY_S = 10
 STUCK_AFTER_S = 60
+PROGRESS_TOLD = 12  # times in a job
 WORKERS = 2
 SDK_GIVES_UP_S = 60.0  # four tries of fifteen seconds
 HORIZON_S = 6 * 3600.0
@@ -328,7 +329,7 @@ class World:
         planned = self._agenda.at(steps.SCORE, PROCESS_FAULTS)
         passed, seconds = 0.0, asked["s"]
         while passed < seconds:
-            step_s = min(1.0, seconds - passed)
+            step_s = min(seconds / PROGRESS_TOLD, seconds - passed)
             actor.sleep(step_s)
             passed += step_s
             progress(int(passed), min(1.0, passed / seconds))
