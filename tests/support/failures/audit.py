@@ -73,7 +73,6 @@ class Audit:
         self.found = Found()
         self.history: list[Change] = []
         self.records: dict[Key, Item] = {}
-        self.completed_by: dict[Key, str] = {}
         self._claimed_by: dict[str, str] = {}  # owner → process
         self._moved_at: dict[Key, float] = {}
         self._deleted: set[Key] = set()
@@ -165,7 +164,6 @@ class Audit:
         is_holder = self._claimed_by.get(before.get("owner", "")) == by
         stood_still_s = at_s - self._moved_at[key]
         if now is Status.COMPLETED:
-            self.completed_by[key] = by
             if after["completed_by"] != before.get("owner") or not is_holder:
                 self.found.committed_twice.append(str(self.history[-1]))
                 return "another claim's record was completed"
