@@ -40,7 +40,7 @@ WORKERS = 2
 ROWS = 20
 SECONDS = {0.1: 0.0, 2: 0.3, 15: 1.5, 70: 4.0}
 """How long a job of the plan takes here."""
-AWAKE_S = 1.0  # in which a worker that stood still does what it was about to do
+AWAKE_S = 1.0  # in which a worker that was held up does what it was about to do
 RUN_TIMEOUT_S = 180.0
 _NAMES = {
     Fault.OUT_OF_MEMORY: "memory",
@@ -353,7 +353,11 @@ class RealRuns:
                 self._again[(one.name, step)] = (planned.fault, tries)
         if planned is not None and planned.before and planned.fault in PROCESS_FAULTS:
             self._strike(planned.fault, one)
-        answer = self._go_wrong(fault, call, lambda: self._execute(by, call, send))
+        try:
+            answer = self._go_wrong(fault, call, lambda: self._execute(by, call, send))
+        finally:
+            if fault is not None:
+                self._busy_until = max(self._busy_until, time.monotonic() + AWAKE_S)
         if planned is not None and not planned.before and planned.fault in PROCESS_FAULTS:
             self._strike(planned.fault, one)
         return answer

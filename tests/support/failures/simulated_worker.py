@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT_S = 120
 """From the first SIGTERM to ECS's SIGKILL."""
+AWAKE_S = 5
+"""In which a worker that was held up does what it was about to do."""
 _STOP_BUDGET_S = 110
-_AWAKE_S = 5  # in which a worker that stood still does what it was about to do
 _MODEL: Any = SimpleNamespace(version="m")
 
 
@@ -172,7 +173,7 @@ class SimulatedWorker(Process):
         world = self._world
         seconds = world.settings.lease_s * world.plan.random.uniform(1.2, 4)
         self.stands_still_until = world.turns.now + seconds
-        world.busy_until = self.stands_still_until + _AWAKE_S
+        world.busy_until = max(world.busy_until, self.stands_still_until + AWAKE_S)
 
     def _guarded(self, part: str, run: Callable[[], None]) -> None:
         try:

@@ -11,7 +11,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,13 @@ from moto.sqs.models import sqs_backends
 from failures import steps
 from failures.audit import Audit, Outcome
 from failures.plan import CALL_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, Planned, Upload
-from failures.simulated_worker import STOP_TIMEOUT_S, Process, SimulatedExecutor, SimulatedWorker
+from failures.simulated_worker import (
+    AWAKE_S,
+    STOP_TIMEOUT_S,
+    Process,
+    SimulatedExecutor,
+    SimulatedWorker,
+)
 from failures.turns import EPOCH_S, Actor, Turns, current, here, played_time
 from memory_cloud import NAME, REGION, TRACEPARENT, Cloud, memory_cloud
 from model.predict import Scored
@@ -213,7 +219,8 @@ class World:
         self._reach(actor, service)
         if planned is not None and planned.before:
             self._strike(planned.fault, actor)
-        answer = self._go_wrong(planned, actor, service, execute, parameters)
+        with self._busy() if planned else nullcontext():
+            answer = self._go_wrong(planned, actor, service, execute, parameters)
         if planned is not None and not planned.before:
             self._strike(planned.fault, actor)
         actor.sleep(chance.uniform(0.001, 0.02))
@@ -239,7 +246,6 @@ class World:
                 raise unanswered()
             case Fault.DONE_LATE:
                 delay_s = SDK_GIVES_UP_S + self.plan.random.uniform(-30, 120)
-                self._late += 1
                 name = actor.thread.name
                 self.turns.start(self._nature, name, lambda: self._do_late(delay_s, execute))
                 actor.sleep(SDK_GIVES_UP_S)
@@ -260,10 +266,20 @@ class World:
         return execute()
 
     def _do_late(self, delay_s: float, execute: Callable[[], Any]) -> None:
-        here().sleep(delay_s)
-        with suppress(BotoCoreError, ClientError):  # nobody hears it
-            execute()
-        self._late -= 1
+        with self._busy():
+            here().sleep(delay_s)
+            with suppress(BotoCoreError, ClientError):  # nobody hears it
+                execute()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Something is still going wrong: the run has not settled, whatever else it looks like."""
+        self._late += 1
+        try:
+            yield
+        finally:
+            self._late -= 1
+            self.busy_until = max(self.busy_until, self.turns.now + AWAKE_S)
 
     def _execute(
         self, actor: Actor, send: Callable[[Any], Any], operation: str, given: dict[str, Any]
