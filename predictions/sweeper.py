@@ -132,7 +132,7 @@ class Sweeper:
                 log.info(
                     "prediction_resent",
                     **step(prediction, Status.QUEUED, Status.QUEUED),
-                    resends=prediction.resends,
+                    resends=prediction.resends + 1,
                     stuck=int(prediction.resends >= STUCK_AFTER_RESENDS),
                 )
                 resent += 1

@@ -246,7 +246,7 @@ def _row(letter: Letter, now: datetime) -> tuple[str, ...]:
 
 
 def _names(letter: Letter) -> str:
-    return ", ".join(f"{one.prediction_id} {one.state}" for one in letter.named) or "orphan"
+    return ", ".join(f"{one.prediction_id} {one.state}" for one in letter.named) or "nothing"
 
 
 def _in_words(named: Named) -> str:

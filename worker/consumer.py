@@ -149,8 +149,9 @@ class Consumer:
         if known:
             self.batch.done(received)
         else:
-            log.error("message_unreadable", message=received.id, reason="unknown prediction")
-            self._queue.dead_letter(received, "no prediction that the body names exists")
+            reason = "no prediction that the body names exists"
+            log.error("message_unreadable", message=received.id, reason=reason)
+            self._queue.dead_letter(received, reason)
 
     def _process_claimed(self, received: Received, prediction: Prediction) -> None:
         claim = claim_of(prediction)

@@ -42,7 +42,9 @@ _SDK_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 # What the errors mean that people meet, by AWS's codes.
 _NOT_THERE = "`retainwise bootstrap` makes it: was it run for this account and region?"
+_NOT_DEPLOYED = "was the stack deployed to this account and region?"
 _NOT_ALLOWED = "use credentials of the stack's preview or deploy role, or ask for the right"
+_JOIN_LOCAL = "start it with `make up`, and join it with `set -a; . .local/env`"
 _NOT_VALID = "sign in again, or take other credentials (AWS_PROFILE)"
 _ADVICE = {
     "403": _NOT_ALLOWED,  # what is asked for without its body is refused without words
@@ -52,6 +54,8 @@ _ADVICE = {
     "ExpiredTokenException": _NOT_VALID,
     "InvalidClientTokenId": _NOT_VALID,
     "NoSuchBucket": _NOT_THERE,
+    "QueueDoesNotExist": _NOT_DEPLOYED,
+    "AWS.SimpleQueueService.NonExistentQueue": _NOT_DEPLOYED,  # SQS's name of it by the older way
     "ResourceNotFoundException": _NOT_THERE,
     "UnrecognizedClientException": _NOT_VALID,
 }
@@ -175,7 +179,7 @@ def explained(stack: str) -> Iterator[None]:
     except DamagedLease as exc:
         raise _ended(str(exc), Exit.FAILED) from exc
     except (BotoCoreError, ClientError) as exc:
-        raise _ended(f"{_where(stack)}: {_of_sdk(exc)}", Exit.FAILED) from exc
+        raise _ended(f"{_where(stack)}: {_of_sdk(stack, exc)}", Exit.FAILED) from exc
     except ResponseParserError as exc:
         raise _ended(f"{_where(stack)}: what answers is not AWS{_endpoint()}", Exit.FAILED) from exc
     except ValueError as exc:
@@ -218,9 +222,10 @@ def _where(stack: str) -> str:
         return stack
 
 
-def _of_sdk(error: BotoCoreError | ClientError) -> str:
+def _of_sdk(stack: str, error: BotoCoreError | ClientError) -> str:
     if isinstance(error, NoCredentialsError):
-        return "no AWS credentials were found: sign in, or set AWS_PROFILE"
+        remedy = _JOIN_LOCAL if stack == "local" else "sign in, or set AWS_PROFILE"
+        return f"no AWS credentials were found: {remedy}"
     if not isinstance(error, ClientError):
         return f"AWS could not be asked: {_in_one_line(error)}"
     code = error.response["Error"]["Code"]

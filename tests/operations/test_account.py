@@ -118,8 +118,8 @@ def test_the_file_of_a_stack_is_looked_for_in_the_checkout(monkeypatch, tmp_path
     assert read_stack("local") == read_stack("local", CHECKOUT)
 
 
-def ended(error):
-    with pytest.raises(click.ClickException) as found, explained("prod"):
+def ended(error, stack="prod"):
+    with pytest.raises(click.ClickException) as found, explained(stack):
         raise error
     return found.value.exit_code, found.value.message
 
@@ -146,6 +146,10 @@ def refusal(code, message):
 )
 def test_an_error_of_the_sdk_is_one_line_with_what_would_be_right(error, line):
     assert ended(error) == (1, line)
+
+
+def test_without_credentials_it_is_said_how_to_join_what_runs_on_this_machine():
+    assert "`set -a; . .local/env`" in ended(NoCredentialsError(), "local")[1]
 
 
 def test_a_lease_that_is_held_and_one_that_was_lost_end_differently():

@@ -117,7 +117,7 @@ def test_the_list_tells_what_each_letter_names_and_no_body(stack):
     assert f"no reason             {record.id} QUEUED" in by_id[message_id]
     assert by_id[message_id].endswith("  fail")
     assert by_id[orphan_id].endswith("orphan")
-    assert "  the body is not JSON  orphan" in by_id[orphan_id]
+    assert "  the body is not JSON  nothing" in by_id[orphan_id]
     letters = {one["id"]: one for one in listed()}
     assert letters.keys() == by_id.keys()
     assert letters[message_id]["names"] == [
@@ -248,6 +248,7 @@ def test_a_stack_without_its_queues_is_one_line_and_a_failure(stack, command):
     outcome = CliRunner().invoke(main, ["dlq", name, "dev", *rest])
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith("Error: dev in eu-west-1: AWS refused GetQueueUrl: ")
+    assert outcome.stderr.endswith("was the stack deployed to this account and region?\n")
     assert outcome.stderr.count("\n") == 1
 
 

@@ -386,4 +386,5 @@ def test_a_stack_without_its_queues_is_one_line_and_a_failure(stack, command):
     outcome = CliRunner().invoke(main, ["predictions", name, "dev", *rest])
     assert outcome.exit_code == 1
     assert outcome.stderr.startswith("Error: dev in eu-west-1: AWS refused GetQueueUrl: ")
+    assert outcome.stderr.endswith("was the stack deployed to this account and region?\n")
     assert outcome.stderr.count("\n") == 1

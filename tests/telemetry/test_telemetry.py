@@ -475,6 +475,7 @@ def test_a_metric_says_what_happened(service):
     assert 0 < completed["WorkerMemory"] <= completed["WorkerMemoryPeak"]
     assert all(0 <= one < 60 for one in numbers("job_started", "QueueWait"))
     assert numbers("prediction_failed", "JobsLost") == [1, 0]
+    assert numbers("prediction_resent", "resends") == [1, 2, 3, 4, 5]
     assert numbers("prediction_resent", "RecordsStuck") == [0, 0, 0, 1, 1]
     assert max(numbers("files_erased", "FilesErased")) > 0
 
