@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix scan bench bench-worker soak transcripts browser screenshot diagram fairness cost locks clean
+.PHONY: help install tools up test check format matrix soak fairness scan bench bench-worker transcripts browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,28 +24,13 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Its own virtualenv: the emulator pins botocore, and the product must not be held to that.
-.venv-localcloud/.packages: locks/localcloud.txt
+# Virtualenvs of their own. localcloud: the emulator pins botocore, and the product must not be held to
+# that. scan: checkov pins boto3 and much else. bench: the workers that ours is measured beside drag in much.
+.venv-%/.packages: locks/%.txt
 	@$(PYTHON) retainwise/preflight.py
-	@echo "installing the local cloud into .venv-localcloud"
-	@$(PYTHON) -m venv --clear .venv-localcloud
-	@.venv-localcloud/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/localcloud.txt
-	@touch $@
-
-# Its own virtualenv too: checkov pins boto3 and much else.
-.venv-scan/.packages: locks/scan.txt
-	@$(PYTHON) retainwise/preflight.py
-	@echo "installing the policy scan into .venv-scan"
-	@$(PYTHON) -m venv --clear .venv-scan
-	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/scan.txt
-	@touch $@
-
-# And one of their own for the workers that ours is measured beside: they drag in much.
-.venv-bench/.packages: locks/bench.txt
-	@$(PYTHON) retainwise/preflight.py
-	@echo "installing other SQS workers into .venv-bench"
-	@$(PYTHON) -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@echo "installing the packages of locks/$*.txt into .venv-$*"
+	@$(PYTHON) -m venv --clear .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 tools: install ## the Pulumi CLI, built from source where the PATH has none of the pinned version
@@ -71,6 +56,12 @@ test: check browser scan ## everything CI asks for
 matrix: install ## the failure matrix of docs/reliability.md: 1,000 runs in which things go wrong
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
+soak: install ## 10,000 predictions while workers are killed
+	@$(BIN)/python tests/support/soak.py
+
+fairness: install ## in docs/reliability.md, what one account's flood does to another, by a model
+	@PYTHONPATH=tests/support $(BIN)/python -m fair_queue
+
 # Under the guard of the tests, which refuses every connection off this machine.
 scan: install .venv-scan/.packages ## checkov judges what the stacks declare
 	@PYTHONPATH=tests/support/loopback $(BIN)/python -m operations.scan
@@ -80,9 +71,6 @@ bench: install ## speed and memory, measured on this machine
 
 bench-worker: install .venv-bench/.packages ## the worker beside other SQS workers, and at rest
 	@$(BIN)/python tests/support/bench_worker.py
-
-soak: install ## 10,000 predictions while workers are killed
-	@$(BIN)/python tests/support/soak.py
 
 transcripts: tools ## the outputs of commands in docs/infrastructure.md, from a run of each
 	@PYTHONPATH=tests/support $(BIN)/python -m engine.transcript
@@ -95,9 +83,6 @@ screenshot: browser ## the pictures in docs/images, from the running product
 
 diagram: install ## the diagram in docs/architecture.md, from the program's graph
 	@$(BIN)/python -m operations.diagram
-
-fairness: install ## in docs/reliability.md, what one account's flood does to another, by a model
-	@PYTHONPATH=tests/support $(BIN)/python -m fair_queue
 
 cost: install ## docs/cost.md, from the program's graph and the price table
 	@$(BIN)/python -m operations.cost_document

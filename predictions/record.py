@@ -35,9 +35,6 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-_MAY_PASS = frozenset({"attempts-used-up", "called-off", "dependency-down", "not-taken"})
-
-
 class Failure(Frozen):
     """Why a prediction ended without a result, in words for the person who uploaded the file."""
 
@@ -50,7 +47,10 @@ class Failure(Frozen):
     @property
     def may_pass(self) -> bool:
         """Whether the same file may well be scored at the next attempt: it was not to blame."""
-        return self.code in _MAY_PASS
+        return self.code in _NOT_THE_FILES_FAULT
+
+
+_NOT_THE_FILES_FAULT = frozenset({"attempts-used-up", "called-off", "dependency-down", "not-taken"})
 
 
 class FileFacts(Frozen):

@@ -32,7 +32,8 @@ DEPENDENCY_DOWN = Failure(
 )
 MOST_DELAYS = 60
 """Put off so often, it is given up: by then some 12 hours have passed."""
-_STUCK_AFTER_RESENDS = 3
+STUCK_AFTER_RESENDS = 3
+"""Sent again so often and not taken, a person is told of it."""
 _FIRST_DELAY_S = 4
 _LONGEST_PUT_OFF_S = 900  # SQS's own limit on DelaySeconds
 _LONGEST_DELAY_S = 60
@@ -132,7 +133,7 @@ class Sweeper:
                     "prediction_resent",
                     **step(prediction, Status.QUEUED, Status.QUEUED),
                     resends=prediction.resends + 1,
-                    stuck=int(prediction.resends >= _STUCK_AFTER_RESENDS),
+                    stuck=int(prediction.resends >= STUCK_AFTER_RESENDS),
                 )
                 resent += 1
         return resent

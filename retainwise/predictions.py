@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 LONGEST_REASON = 500
 _STATUSES = ("QUEUED", "PROCESSING", "COMPLETED", "FAILED")
 _LOOK_EVERY_S = 1
-_SENT_IN_VAIN = 3  # as the alarm `stuck-records` has it
 _SHOWN = {
     "account",
     "id",
@@ -163,7 +162,7 @@ def stuck(stack: str, as_json: bool, folder: Path | None) -> None:
     moved by then is held by nobody alive.
     """
     with stack_data(stack, folder) as data:
-        found = _stuck(data, datetime.now(UTC).timestamp())
+        found = _stuck(data, datetime.now(UTC))
     if as_json:
         shown = [{**_as_json(one), "why": why} for one, why in found]
         click.echo(json.dumps({"stack": stack, "stuck": shown}, indent=1))
@@ -305,15 +304,15 @@ class _Change:
             self._done.append(one.id)
 
 
-def _stuck(data: StackData, now_s: float) -> list[tuple[Prediction, str]]:
+def _stuck(data: StackData, now: datetime) -> list[tuple[Prediction, str]]:
     """Return what does not move and why that is thought, oldest first.
 
-    now_s: Unix time; it is compared with a time of another machine only to say what is overdue.
+    now: it is compared with a time of another machine only to say what is overdue.
     """
     queued = [
-        (one, _message(one, datetime.fromtimestamp(now_s, UTC)))
+        (one, _message(one, now))
         for one in data.store.queued()
-        if one.resends or (one.due_at is not None and one.due_at <= now_s)
+        if one.resends or (one.due_at is not None and one.due_at <= now.timestamp())
     ]
     # Two looks are enough: a claim's owner is new each time, and its beat only rises.
     before = {(one.id, one.owner, one.beat) for one in data.store.processing()}
@@ -362,13 +361,15 @@ def _message(found: Prediction, now: datetime) -> str:
 
 
 def _next_step(stack: str, found: Prediction, now: datetime) -> str:
+    from predictions.sweeper import STUCK_AFTER_RESENDS
+
     match found.status:
         case "QUEUED":
             if found.due_at is None:
                 return "nothing finds it: end it with `retainwise predictions fail`"
             if found.due_at <= now.timestamp():
                 return "the sweeper sends its message in seconds; if not, no worker sweeps"
-            if found.resends >= _SENT_IN_VAIN:
+            if found.resends >= STUCK_AFTER_RESENDS:
                 return "find out why no worker takes it: runbooks/stuck-records.md"
             return "none: a worker takes it, or the sweeper sends its message again"
         case "PROCESSING":

@@ -12,27 +12,26 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from ulid import ULID
 
-from predictions import message, trace
+from predictions import message
 from predictions.aws import may_pass
 from predictions.errors import LeaseLost, NotFound, UnreadableRecord, WrongStatus
 from predictions.record import Prediction, Status
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import Ended, claim_of, put_back_or_fail, put_off_or_fail
-from predictions.telemetry import ids_of, step
+from predictions.telemetry import ids_of
 from predictions.work_queue import Received, WorkQueue
+from worker import job_log
 from worker.batch import Batch
 from worker.job import Broke, Finished, Job, Later, Progress, Refused
 from worker.job_folder import JobFolder
 from worker.job_process import Died, JobProcess, JobProcessUnusable, Stuck
 from worker.lease import Lease
 from worker.liveness import Liveness
-from worker.memory import memory_of_this_process
 from worker.protection import TaskProtection
 from worker.settings import WorkerSettings
 from worker.shutdown import Shutdown
@@ -120,12 +119,12 @@ class Consumer:
         owner = str(ULID())
         self._job_process.ensure_ready()  # it may have died during the poll
         try:
-            prediction = self._store.claim(data.account, data.prediction_id, data.attempt, owner)
+            claimed = self._store.claim(data.account, data.prediction_id, data.attempt, owner)
         except NotFound:
-            log.info("message_of_deleted_prediction", **_ids_in(request))
+            log.info("message_of_deleted_prediction", **job_log.ids_in(request))
             self.batch.done(received)
         except WrongStatus as exc:
-            log.info("message_superseded", **_ids_in(request), found=exc.found)
+            log.info("message_superseded", **job_log.ids_in(request), found=exc.found)
             if exc.found is Status.PROCESSING and exc.attempt == data.attempt:
                 # Another worker has it, or had it and died: then the sweeper puts it back. The
                 # message stays, in case both this and that are wrong.
@@ -133,18 +132,7 @@ class Consumer:
             else:
                 self.batch.done(received)
         else:
-            parent_id = trace.span_id(prediction.traceparent)
-            prediction = _in_a_span(prediction)
-            with (
-                structlog.contextvars.bound_contextvars(**ids_of(prediction)),
-                self._protection.during_a_job(),
-            ):
-                log.info(
-                    "job_started",
-                    **step(prediction, Status.QUEUED, Status.PROCESSING),
-                    parent_id=parent_id,
-                    waited_s=_waited_s(prediction),
-                )
+            with job_log.attempt(claimed) as prediction, self._protection.during_a_job():
                 self._process_claimed(received, prediction)
 
     def _translate(self, received: Received, prediction_ids: tuple[str, ...]) -> None:
@@ -173,32 +161,13 @@ class Consumer:
             match outcome:
                 case Finished(result, summary):
                     self._commit(lease, lambda: self._store.complete(claim, result, summary))
-                    log.info(
-                        "job_completed",
-                        **step(prediction, Status.PROCESSING, Status.COMPLETED),
-                        rows=result.rows,
-                        rows_failed=result.rows_failed,
-                        took_s=lease.held_s,
-                        rows_per_s=round(result.rows / lease.held_s, 1),
-                        renewals=lease.renewals,
-                        **_memory(outcome),
-                    )
+                    job_log.completed(prediction, lease, outcome)
                 case Refused(failure):
                     self._commit(lease, lambda: self._store.fail(claim, failure))
-                    log.info(
-                        "job_failed",
-                        **step(prediction, Status.PROCESSING, Status.FAILED),
-                        code=failure.code,
-                        took_s=lease.held_s,
-                        renewals=lease.renewals,
-                    )
+                    job_log.failed(prediction, lease, failure)
                 case Later(error):
                     put_off_or_fail(
-                        self._store,
-                        self._queue,
-                        prediction,
-                        because=error,
-                        renewals=lease.renewals,
+                        self._store, self._queue, prediction, because=error, renewals=lease.renewals
                     )
                 case Broke() | Died():
                     put_back_or_fail(
@@ -212,11 +181,7 @@ class Consumer:
                     )
                 case None:
                     self._store.hand_back(claim)
-                    log.info(
-                        "job_handed_back",
-                        **step(prediction, Status.PROCESSING, Status.QUEUED),
-                        renewals=lease.renewals,
-                    )
+                    job_log.handed_back(prediction, lease)
                     self._queue.hand_back(received)
                     return
         except LeaseLost as exc:
@@ -279,42 +244,10 @@ class Consumer:
 
 
 def _ended(outcome: Broke | Died) -> Ended:
+    """Say in the owner's terms how an attempt was lost."""
     match outcome:
         case Stuck():
             return Ended.STUCK
         case Died(exitcode) if exitcode == -signal.SIGKILL:  # nobody else kills it in a job
             return Ended.KILLED
     return Ended.DIED
-
-
-def _in_a_span(prediction: Prediction) -> Prediction:
-    """Give the prediction as this attempt at it knows it: in a span of its own."""
-    return prediction.model_copy(update={"traceparent": trace.child_of(prediction.traceparent)})
-
-
-def _waited_s(prediction: Prediction) -> float:
-    """Say how long this attempt waited for the claim, seconds, by the clocks of two machines."""
-    started_at = prediction.started_at or prediction.queued_at
-    return max(0.0, round((started_at - prediction.queued_at).total_seconds(), 3))
-
-
-def _ids_in(request: message.Request) -> dict[str, Any]:
-    """Say which prediction a message is about; what is no trace context could be anything."""
-    data = request.data
-    return {
-        "prediction": data.prediction_id,
-        "account": data.account,
-        "attempt": data.attempt,
-        "traceparent": request.traceparent if trace.trace_id(request.traceparent) else None,
-    }
-
-
-def _memory(outcome: Finished) -> dict[str, int]:
-    """Say how much memory this process and the job process have, where the system tells."""
-    both = {"worker": memory_of_this_process(), "job": outcome.memory}
-    return {
-        f"{name}{what}_bytes": size
-        for name, memory in both.items()
-        if memory is not None
-        for what, size in (("", memory.now_bytes), ("_peak", memory.peak_bytes))
-    }

@@ -1,7 +1,7 @@
 """Where the files of a job are, and go with it.
 
-One folder serves all jobs of a consumer, for to make and to remove one is a write to the disk's
-journal: on a busy disk it took longer (3 ms) than all else that the worker does for a small job.
+One folder serves all jobs of a consumer: making and removing one writes to the disk's journal, and
+on a busy disk that took longer (3 ms) than all else that the worker does for a small job.
 """
 
 from __future__ import annotations

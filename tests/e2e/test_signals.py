@@ -13,14 +13,13 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import psutil
 import pytest
 
 from agent import BUSY, IDLE, Agent, serving
+from emulator import acting_in, of_this_machine
 from made_cloud import make_cloud
-from memory_cloud import REGION
 from model.artifact import SHIPPED
 from moto_server import running_moto
 from predictions.record import Status, new_id
@@ -40,21 +39,8 @@ main(["worker"])
 
 @pytest.fixture(scope="module")
 def server():
-    with running_moto() as endpoint:
-        others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        variables = others | {
-            "AWS_ENDPOINT_URL": endpoint,
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
-        with (
-            mock.patch.dict(os.environ, variables, clear=True),
-            mock.patch("boto3.DEFAULT_SESSION", None),
-        ):
-            yield
+    with running_moto() as endpoint, acting_in(of_this_machine(endpoint)):
+        yield
 
 
 @pytest.fixture
@@ -125,13 +111,6 @@ def wait_until_it_runs(cloud, prediction):
     )
 
 
-def messages(cloud):
-    """How many are visible, and how many are hidden."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = cloud.sqs.get_queue_attributes(QueueUrl=cloud.queue_url, AttributeNames=names)
-    return tuple(int(found["Attributes"][name]) for name in names)
-
-
 BY_EITHER = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
@@ -145,7 +124,7 @@ def test_what_fits_the_budget_is_finished_and_nothing_more_is_begun(cloud, agent
         assert worker.wait(LONG_S) == 0, worker.said()
     assert now(cloud, first).status is Status.COMPLETED
     assert now(cloud, second).status is Status.QUEUED
-    assert messages(cloud) == (1, 0), "the second one's, for whoever comes next"
+    assert cloud.messages() == (1, 0), "the second one's, for whoever comes next"
     assert agent.told() == [BUSY, IDLE]
 
 
@@ -176,7 +155,7 @@ def test_a_second_signal_hurries(cloud, agent, second):
 def assert_handed_back(cloud, prediction):
     left = now(cloud, prediction)
     assert (left.status, left.attempt, left.crashes) == (Status.QUEUED, 1, 0)
-    assert messages(cloud) == (1, 0)
+    assert cloud.messages() == (1, 0)
 
 
 @BY_EITHER

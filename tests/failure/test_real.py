@@ -6,15 +6,14 @@ import json
 
 import pytest
 
+from failures import steps
 from failures.matrix import DOCUMENT, EVIDENCE, KINDS, numbers_of, real, with_table
 from failures.plan import MAINS, Fault, plan
 
 SEED = 1
 PLAYED = [
-    *numbers_of(Fault.SIGTERM)[3:4],
-    *numbers_of(Fault.SIGKILL)[8:9],
-    *numbers_of(Fault.STALL)[3:4],
-    *numbers_of(Fault.DOES_TWICE)[7:8],
+    *numbers_of(Fault.SIGTERM, Fault.STALL, at=(steps.SCORE,)),
+    *numbers_of(Fault.SIGKILL, Fault.DOES_TWICE, at=(steps.COMPLETE,)),
     *numbers_of(Fault.GARBAGE, Fault.CHILD_KILLED),
 ]
 

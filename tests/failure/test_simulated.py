@@ -16,7 +16,7 @@ from failures.world import play
 
 SEED = 1
 EVERY = 5
-"""Of the first round, in which each fault strikes at each step once, so many-th runs are played."""
+"""Of the first round, in which each fault strikes at each step once, one in so many is played."""
 NOTICED_BY = {
     "the fence is broken": numbers_of(Fault.STALL),
     "renewals are skipped": numbers_of(Fault.SIGTERM),

@@ -9,7 +9,6 @@ docs/performance.md.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -20,7 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -28,13 +26,14 @@ import psutil
 from emulator import REGION, acting_in, of_this_machine, running_emulator
 from localcloud.program import CHECKOUT
 from made_cloud import Cloud, make_cloud
+from model.artifact import SHIPPED
 from peers.stamps import Stamps
 from product import wait_for
 from worker import heartbeat
+from written import with_written
 
 SUPPORT = Path(__file__).parent
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
-BEGIN, END = "<!-- written by make bench-worker -->", "<!-- end -->"
 
 ROUNDS = 5
 BACKLOG = 1000
@@ -103,7 +102,7 @@ class Trial:
             **self._cloud.environment(),
             "PYTHONPATH": os.pathsep.join(map(str, (SUPPORT, SUPPORT / "loopback"))),
             "TMPDIR": str(scratch),
-            "MODEL_DIR": str(CHECKOUT / "model" / "artifacts" / "telco"),
+            "MODEL_DIR": str(SHIPPED),
             "LEASE_S": str(visibility_s),
             "BENCH_JOB_S": str(job_s),
             "BENCH_STAMPS": str(stamps),
@@ -135,12 +134,7 @@ class Trial:
 
     def messages(self) -> tuple[int, int]:
         """Count those that a worker may receive, and those that are hidden from all."""
-        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = self._cloud.sqs.get_queue_attributes(
-            QueueUrl=self._cloud.queue_url, AttributeNames=names
-        )["Attributes"]
-        waiting, invisible = (int(attributes[name]) for name in names)
-        return waiting, invisible
+        return self._cloud.messages()
 
     def _command(self, *what: str) -> list[str | Path]:
         return [self._contender.python, "-m", "peers", self._contender.module, *what]
@@ -205,7 +199,7 @@ class Idle:
 def idle(cloud: Cloud, folder: Path) -> Idle:
     """Start the worker as its image does, and let it wait for messages."""
     environment = {**os.environ, **cloud.environment(), "TMPDIR": str(folder)}
-    environment["MODEL_DIR"] = str(CHECKOUT / "model" / "artifacts" / "telco")
+    environment["MODEL_DIR"] = str(SHIPPED)
     worker = subprocess.Popen(
         [OURS, "-m", "retainwise", "worker"],
         env=environment,
@@ -283,9 +277,7 @@ def main() -> None:
             runs = dict(zip(whole, times_run(whole, cloud, folder), strict=True))
     written = table(rates, left, runs, rest)
     print(written)  # noqa: T201
-    document = DOCUMENT.read_text()
-    block = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
-    DOCUMENT.write_text(block.sub(lambda _: f"{BEGIN}\n\n{written}\n\n{END}", document))
+    DOCUMENT.write_text(with_written(DOCUMENT.read_text(), "make bench-worker", written))
 
 
 def tell(what: str, figure: object) -> None:

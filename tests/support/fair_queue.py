@@ -20,13 +20,15 @@ one at once.
 from __future__ import annotations
 
 import heapq
-import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
 
 from memory_cloud import memory_cloud
 from plain import a_prediction
@@ -34,6 +36,9 @@ from predictions.record import new_id
 from predictions.store import LONGEST_RESEND_S
 from predictions.work_queue import Received
 from worker.batch import Batch
+from written import with_written
+
+T = TypeVar("T")
 
 RECENT_S = 300
 QUIET_AFTER_S = 300
@@ -45,7 +50,6 @@ _SHARE = 0.1
 _LEASE_S = 30
 _POLL_S = 1.0
 _LOOK_S = 1.0  # how often a consumer keeps its batch while a job runs
-_BEGIN, _END = "<!-- made by make fairness -->", "<!-- end -->"
 _WORKERS = (2, 20)  # the least and the most of production
 _JOBS_S = (3, 60)
 _LATER_S = (70, 610, 1230)  # the last: QUIET_AFTER_S after the sweeper's resend at 900 s
@@ -74,6 +78,15 @@ class _Waiting:
     number: int  # older ones are lower
     tenant: str
     body: str
+
+
+class AtOnce(Executor):
+    """Does what it is given before anything else happens: the model has one thread."""
+
+    def submit(self, what: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
+        done: Future[T] = Future()
+        done.set_result(what(*given, **named))
+        return done
 
 
 class FairQueue:
@@ -212,7 +225,8 @@ def _working(
     queue: FairQueue, clock: Clock, job_s: float, begun: dict[str, float]
 ) -> Iterator[float]:
     """Do what a consumer does with its batch; yield each pause."""
-    batch = Batch(queue, lease_s=_LEASE_S, clock=clock)  # type: ignore[arg-type]
+    with mock.patch("worker.batch.ThreadPoolExecutor", return_value=AtOnce()):
+        batch = Batch(queue, lease_s=_LEASE_S, clock=clock)  # type: ignore[arg-type]
     while True:
         received = batch.next(wait_s=0)
         if received is None:
@@ -265,7 +279,7 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """Return the document with the table in its place."""
-    return re.sub(f"(?<={_BEGIN}\n\n).*?(?=\n\n{_END})", table(), text, flags=re.DOTALL)
+    return with_written(text, "make fairness", table())
 
 
 if __name__ == "__main__":

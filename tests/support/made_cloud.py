@@ -47,6 +47,16 @@ class Cloud:
         uploaded = self.files.put_upload(account, prediction_id, io.BytesIO(content), name=name)
         return self.store.submit(account, prediction_id, uploaded, traceparent=TRACEPARENT)
 
+    def messages(self, url: str | None = None) -> tuple[int, int]:
+        """Count what may be received now, and what is hidden: in flight, or delayed.
+
+        url: of the predictions queue unless another one is asked for.
+        """
+        asked: Any = [f"ApproximateNumberOfMessages{of}" for of in ("", "NotVisible", "Delayed")]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url or self.queue_url, AttributeNames=asked)
+        visible, in_flight, delayed = (int(answer["Attributes"][name]) for name in asked)
+        return visible, in_flight + delayed
+
     def environment(self) -> dict[str, str]:
         """Give the variables that the services read, without the SDK's own."""
         return {

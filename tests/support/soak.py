@@ -13,7 +13,6 @@ import io
 import json
 import os
 import random
-import re
 import signal
 import statistics
 import subprocess
@@ -33,13 +32,14 @@ import psutil
 from emulator import acting_in, of_this_machine, running_emulator
 from localcloud.program import CHECKOUT
 from made_cloud import Cloud, make_cloud
+from model.artifact import SHIPPED
 from predictions.record import Prediction, Status
 from product import TELCO, wait_for
 from worker import heartbeat
+from written import with_written
 
 FIGURES = CHECKOUT / "docs" / "soak.json"
 DOCUMENT = CHECKOUT / "docs" / "reliability.md"
-BEGIN, END = "<!-- written by make soak -->", "<!-- end -->"
 MIB = 1024 * 1024
 SAMPLE_EVERY_S = 2.0
 TELL_EVERY_S = 15.0
@@ -172,7 +172,7 @@ class Soak:
         self._environment = {
             **os.environ,
             **cloud.environment(),
-            "MODEL_DIR": str(CHECKOUT / "model" / "artifacts" / "telco"),
+            "MODEL_DIR": str(SHIPPED),
             **plan.settings,
         }
         self._ever: list[Worker] = []
@@ -210,7 +210,7 @@ class Soak:
             prediction = self._cloud.submit(content, account=account)
             self._cloud.queue.send(prediction)
             self._files[prediction.id] = [row.split(",", 1)[0] for row in chosen]
-            while number % 20 == 0 and sum(self._messages()) > self._plan.most_waiting:
+            while number % 20 == 0 and sum(self._cloud.messages()) > self._plan.most_waiting:
                 time.sleep(0.2)
 
     # ---- the workers ----
@@ -290,27 +290,17 @@ class Soak:
         return [f"account-{number}" for number in range(self._plan.accounts)]
 
     def _is_done(self) -> bool:
-        return sum(self._messages()) == 0 and not any(
+        return sum(self._cloud.messages()) == 0 and not any(
             self._cloud.store.page(account, status=status, limit=1).predictions
             for account in self._accounts()
             for status in (Status.QUEUED, Status.PROCESSING)
         )
 
-    def _messages(self, url: str | None = None) -> list[int]:
-        names: Any = [
-            f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")
-        ]
-        attributes = self._cloud.sqs.get_queue_attributes(
-            QueueUrl=url or self._cloud.queue_url, AttributeNames=names
-        )["Attributes"]
-        return [int(attributes[name]) for name in names]
-
     def _progress(self, seconds: float) -> str:
         kills = self.figures.sigkills + self.figures.sigterms
-        waiting, hidden, _ = self._messages()
         return (
             f"{seconds:6.0f} s: {len(self._files):,} of {self._plan.predictions:,} submitted, "
-            f"{waiting + hidden} messages, {kills} workers ended"
+            f"{sum(self._cloud.messages())} messages, {kills} workers ended"
         )
 
     def _predictions(self) -> Iterator[Prediction]:
@@ -333,8 +323,8 @@ class Soak:
         figures.not_whole = sum(
             not self._is_whole(one) for one in found if one.status is Status.COMPLETED
         )
-        figures.messages_left = sum(self._messages())
-        figures.dead_letters = sum(self._messages(self._cloud.dlq_url))
+        figures.messages_left = sum(self._cloud.messages())
+        figures.dead_letters = sum(self._cloud.messages(self._cloud.dlq_url))
         figures.memory = self._memory()
 
     def _is_whole(self, prediction: Prediction) -> bool:
@@ -422,9 +412,7 @@ def main() -> None:
         sys.exit("; ".join(figures.faults))
     if count == whole.predictions:
         FIGURES.write_text(json.dumps(as_json, indent=2) + "\n")
-        block = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
-        written = f"{BEGIN}\n\n{text(as_json)}\n\n{END}"
-        DOCUMENT.write_text(block.sub(lambda _: written, DOCUMENT.read_text()))
+        DOCUMENT.write_text(with_written(DOCUMENT.read_text(), "make soak", text(as_json)))
 
 
 if __name__ == "__main__":

@@ -370,6 +370,7 @@ def test_a_prediction_whose_message_cannot_be_deleted_is_completed_once(cloud, w
     def stop_after_two(*, wait_s, most):
         if next(polls) == 2:
             shutdown.request()
+        consumer.batch.wait_acknowledged()  # it goes on beside the poll
         return receive(wait_s=0)
 
     monkeypatch.setattr(cloud.queue, "delete", refused_once)

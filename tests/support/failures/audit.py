@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from failures.plan import Plan, Planned
 from predictions import message
 from predictions.record import UNFINISHED, Status
 
@@ -45,6 +46,22 @@ class Found:
         return [f"{kind}: {one}" for kind, told in vars(self).items() for one in told]
 
 
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    struck: what of the plan came to happen, in that order. calls: to AWS. took_s: by the clock of
+    the run. history: a line for each change of a record.
+    """
+
+    plan: Plan
+    struck: tuple[Planned, ...]
+    found: Found
+    calls: int
+    took_s: float
+    history: list[str] = field(repr=False)
+
+
 class Audit:
     """The history of the records and messages of one run.
 
@@ -56,7 +73,6 @@ class Audit:
         self.found = Found()
         self.history: list[Change] = []
         self.records: dict[Key, Item] = {}
-        self.completed_by: dict[Key, str] = {}
         self._claimed_by: dict[str, str] = {}  # owner → process
         self._moved_at: dict[Key, float] = {}
         self._deleted: set[Key] = set()
@@ -148,7 +164,6 @@ class Audit:
         is_holder = self._claimed_by.get(before.get("owner", "")) == by
         stood_still_s = at_s - self._moved_at[key]
         if now is Status.COMPLETED:
-            self.completed_by[key] = by
             if after["completed_by"] != before.get("owner") or not is_holder:
                 self.found.committed_twice.append(str(self.history[-1]))
                 return "another claim's record was completed"

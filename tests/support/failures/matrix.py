@@ -17,23 +17,25 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from failures import steps
+from failures.audit import Outcome
 from failures.broken import MUTATIONS
 from failures.plan import MAINS, Fault, Planned, plan
 from failures.real import real_runs
-from failures.world import Outcome, play
+from failures.world import play
+from written import with_written
 
 RUNS, REAL = 1000, 200
 DOCS = Path(__file__).parents[3] / "docs"
 EVIDENCE = DOCS / "failure-matrix.json"
 DOCUMENT = DOCS / "reliability.md"
-BEGIN, END = "<!-- written by make matrix -->", "<!-- end -->"
 KINDS = ("lost", "stranded", "committed_twice", "illegal")
 LANES = 3
 _TELL_EVERY_S = 5.0
@@ -82,9 +84,13 @@ def real(seed: int, numbers: Iterable[int], mutation: str | None = None) -> Iter
             yield Seen.of(runs.run(plan(seed, number)), is_real=True)
 
 
-def numbers_of(*faults: Fault) -> list[int]:
-    """The runs of the first round whose main fault is one of these."""
-    return [number for number, main in enumerate(MAINS) if main.fault in faults]
+def numbers_of(*faults: Fault, at: Collection[str] | None = None) -> list[int]:
+    """The runs of the first round whose main fault is one of these; `at`: at one of these steps."""
+    return [
+        number
+        for number, main in enumerate(MAINS)
+        if main.fault in faults and (at is None or main.step in at)
+    ]
 
 
 def main() -> None:
@@ -129,21 +135,21 @@ def _pool(size: int | None) -> ProcessPoolExecutor:
 
 
 def _simulate(seed: int, count: int) -> Iterator[Seen]:
-    tell = _Teller("simulated", count)
+    teller = _Teller("simulated", count)
     with _pool(os.cpu_count()) as pool:
         for one in pool.map(simulated, [seed] * count, range(count)):
-            tell.one_more(one)
+            teller.one_more(one)
             yield one
 
 
 def _really(seed: int, count: int) -> Iterator[Seen]:
-    tell = _Teller("real", count)
+    teller = _Teller("real", count)
     with _pool(LANES) as pool:
         # A few at a time, so that progress is shown.
         chunks = [range(begin, min(begin + 20, count)) for begin in range(0, count, 20)]
         for chunk in pool.map(_real_chunk, [seed] * len(chunks), chunks):
             for one in chunk:
-                tell.one_more(one)
+                teller.one_more(one)
                 yield one
 
 
@@ -154,21 +160,25 @@ def _real_chunk(seed: int, numbers: Sequence[int], mutation: str | None = None) 
 def _mutations(seed: int) -> list[dict[str, Any]]:
     """Break the product in each way, and count the runs that notice."""
     numbers = numbers_of(Fault.NONE, Fault.STALL)
+    really = numbers_of(Fault.STALL, at=(steps.FETCH, steps.SCORE, steps.RENEW, steps.HIDE))
     found = []
     for name in MUTATIONS:
         with _pool(os.cpu_count()) as pool:
             count = len(numbers)
-            really = pool.submit(_real_chunk, seed, numbers_of(Fault.STALL)[2:6], name)
+            real_runs_of_it = pool.submit(_real_chunk, seed, really, name)
             played = list(pool.map(simulated, [seed] * count, numbers, [name] * count))
-            played += really.result()
+            played += real_runs_of_it.result()
         caught = Counter(one.is_real for one in played if one.told)
-        tell(f"{name}: {caught[False]} of {count} simulated runs and {caught[True]} of 4 real ones")
+        tell(
+            f"{name}: {caught[False]} of {count} simulated runs and "
+            f"{caught[True]} of {len(really)} real ones"
+        )
         found.append(
             {
                 "broken": name,
                 "simulated": count,
                 "caught": caught[False],
-                "real": 4,
+                "real": len(really),
                 "really_caught": caught[True],
             }
         )
@@ -273,9 +283,7 @@ def table(evidence: dict[str, Any]) -> str:
 
 def with_table(document: str, evidence: dict[str, Any]) -> str:
     """Put the table of a run where the document shows it."""
-    before, rest = document.split(BEGIN)
-    _, after = rest.split(END, 1)
-    return f"{before}{BEGIN}\n{table(evidence)}\n{END}{after}"
+    return with_written(document, "make matrix", table(evidence))
 
 
 if __name__ == "__main__":

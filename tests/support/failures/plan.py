@@ -106,7 +106,7 @@ NEED_A_LONG_JOB = (steps.RENEW, steps.HIDE, steps.HAND_BACK, steps.HAND_BACK_MES
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault and where it strikes: at a step, the so-manieth time that anybody comes to it."""
+    """A fault and where it strikes: at a step, the `nth` time that anybody comes to it."""
 
     fault: Fault
     step: str = ""

@@ -19,17 +19,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import Any
-from unittest import mock
 
-from emulator import REGION, running_emulator
-from failures import played_worker, steps
-from failures.audit import Audit, Found
+from emulator import acting_in, of_this_machine, running_emulator
+from failures import hurried_worker, steps
+from failures.audit import Audit, Found, Outcome
 from failures.plan import CALL_FAULTS, CHILD_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, plan
 from failures.wire import Answer, Call, Lost, Send, Wire
-from failures.world import Outcome
-from localcloud.cloud import ACCOUNT_ID, SECRET
 from made_cloud import TRACEPARENT, Cloud, make_cloud
+from model.artifact import SHIPPED
 from predictions.message import Request
 from predictions.record import UNFINISHED, Status
 from predictions.store import Store
@@ -80,11 +77,11 @@ class RealWorker:
         environment = self._runs.environment | {
             "AWS_ENDPOINT_URL": self.wire.endpoint,
             "TMPDIR": str(self._folder),
-            played_worker.SKEW: str(self.skew_s),
+            hurried_worker.SKEW: str(self.skew_s),
         }
         with (self._folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from failures.played_worker import main; main()"],
+                [sys.executable, "-c", "from failures.hurried_worker import main; main()"],
                 env=environment,
                 stdin=subprocess.PIPE,  # when this ends, it knows that we are gone
                 stdout=log,
@@ -94,6 +91,7 @@ class RealWorker:
 
     @property
     def by(self) -> str:
+        """The process of now, as the audit calls it."""
         return f"{self.name}.{self.incarnation}"
 
     def tell(self, number: int) -> None:
@@ -157,22 +155,15 @@ class RealWorker:
 @contextmanager
 def real_runs(folder: Path, mutation: str | None = None) -> Iterator[RealRuns]:
     """Give an emulated cloud and two workers for as many runs as are wanted."""
-    with running_emulator(folder / "cloud") as emulator:
-        environment = {
-            "AWS_ENDPOINT_URL": emulator.endpoint,
-            "AWS_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": ACCOUNT_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-        }
-        with (
-            mock.patch.dict(os.environ, environment),
-            mock.patch("boto3.DEFAULT_SESSION", None),
-        ):
-            runs = RealRuns(make_cloud("matrix"), folder, mutation)
-            try:
-                yield runs
-            finally:
-                runs.close()
+    with (
+        running_emulator(folder / "cloud") as emulator,
+        acting_in(of_this_machine(emulator.endpoint)),
+    ):
+        runs = RealRuns(make_cloud("matrix"), folder, mutation)
+        try:
+            yield runs
+        finally:
+            runs.close()
 
 
 class RealRuns:
@@ -190,7 +181,7 @@ class RealRuns:
         self.environment = dict(os.environ) | cloud.environment()
         self.environment |= {
             "PYTHONPATH": os.pathsep.join([support, self.environment.get("PYTHONPATH", "")]),
-            "MODEL_DIR": str(TELCO.parents[1] / "artifacts" / "telco"),
+            "MODEL_DIR": str(SHIPPED),
             "LEASE_S": str(LEASE_S),
             "SWEEP_EVERY_S": "0.5",
             "POLL_WAIT_S": "1",
@@ -199,21 +190,23 @@ class RealRuns:
             "STOP_BUDGET_S": str(STOP_BUDGET_S),
         }
         if mutation is not None:
-            self.environment[played_worker.MUTATION] = mutation
+            self.environment[hurried_worker.MUTATION] = mutation
         # A sweeper reads before we take down when the write was: they may differ by a little.
         self._audit = Audit(LEASE_S - 0.3)
         self._seen = threading.RLock()
-        self._rest(Agenda(plan(0, 0)))
+        self._reset(Agenda(plan(0, 0)))
         self._random = Random(0)
         self._workers = [RealWorker(self, f"worker-{number}") for number in range(WORKERS)]
 
     def close(self) -> None:
+        """End the workers."""
         for one in self._workers:
             one.close()
 
-    def _rest(self, agenda: Agenda) -> None:
-        """Nothing has gone wrong yet."""
+    def _reset(self, agenda: Agenda) -> None:
+        """Begin a run in which nothing has gone wrong yet."""
         self._agenda = agenda
+        # By worker and step: what goes wrong there again, and how often, as the SDK tries again.
         self._again: dict[tuple[str, str], tuple[Fault, int]] = {}
         self._down: dict[str, tuple[float, Fault]] = {}
         self._calls = 0
@@ -243,7 +236,7 @@ class RealRuns:
     def _begin(self, plan: Plan) -> Found:
         with self._seen:
             found = self._audit.found = Found()
-            self._rest(Agenda(plan))
+            self._reset(Agenda(plan))
             self._random = plan.random
         for fault, service in DOWN.items():
             if self._agenda.strikes(fault):
@@ -296,14 +289,7 @@ class RealRuns:
             records = [self._audit.records.get(key) for key in keys]
             if any(record and record["status"] in UNFINISHED for record in records):
                 return False
-        return not any(self._messages(self.cloud.queue_url))
-
-    def _messages(self, url: str) -> tuple[int, ...]:
-        names: Any = [
-            f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")
-        ]
-        got = self.cloud.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return tuple(int(number) for number in got["Attributes"].values())
+        return not any(self.cloud.messages())
 
     def _judge(self, plan: Plan, keys: list[tuple[str, str]], found: Found) -> None:
         for upload, key in zip(plan.uploads, keys, strict=True):
@@ -318,9 +304,9 @@ class RealRuns:
                 found.lost.append(f"{key} is {record['status']} {record.get('failure')}")
             if record["status"] == Status.COMPLETED:
                 self._judge_result(key, found)
-        if any(left := self._messages(self.cloud.queue_url)):
+        if any(left := self.cloud.messages()):
             found.stranded.append(f"messages are left: {left}")
-        if any(dead := self._messages(self.cloud.dlq_url)):
+        if any(dead := self.cloud.messages(self.cloud.dlq_url)):
             found.stranded.append(f"dead letters: {dead}")
 
     def _judge_result(self, key: tuple[str, str], found: Found) -> None:
@@ -353,7 +339,7 @@ class RealRuns:
             self._calls += 1
             planned = self._agenda.at(step, (*PROCESS_FAULTS, *CALL_FAULTS))
             again, left = self._again.get((one.name, step), (None, 0))
-            if left > 0 and again is not None:  # the SDK tries again
+            if left > 0 and again is not None:
                 self._again[(one.name, step)] = (again, left - 1)
         if time.monotonic() < one.is_cut_until:
             raise Lost
@@ -381,10 +367,10 @@ class RealRuns:
             case Fault.FAILS | Fault.THROTTLES:
                 return _refusal(call.service, fault)
             case Fault.HANGS:
-                time.sleep(3 * played_worker.SDK_WAITS_S)
+                time.sleep(3 * hurried_worker.SDK_WAITS_S)
                 raise Lost
             case Fault.DONE_LATE:
-                time.sleep(self._random.uniform(1.5, 4) * played_worker.SDK_WAITS_S)
+                time.sleep(self._random.uniform(1.5, 4) * hurried_worker.SDK_WAITS_S)
                 execute()
                 raise Lost
             case Fault.LOSES_ANSWERS | Fault.DOES_TWICE:

@@ -126,16 +126,16 @@ class PlayedTime:
 
     def sleep(self, seconds: float) -> None:
         """Let others run."""
-        _actor().sleep(seconds)
+        here().sleep(seconds)
 
     def monotonic(self) -> float:
         """Seconds since nobody knows when."""
-        actor = _actor()
+        actor = here()
         return actor.turns.now + actor.process.booted_s
 
     def time(self) -> float:
         """Unix time, as this machine believes."""
-        actor = _actor()
+        actor = here()
         return EPOCH_S + actor.turns.now + actor.process.skew_s
 
 
@@ -149,7 +149,8 @@ def current() -> Actor | None:
     return getattr(_here, "actor", None)
 
 
-def _actor() -> Actor:
+def here() -> Actor:
+    """Return whose turn it is. Raises RuntimeError where `current` is None."""
     actor = current()
     if actor is None:
         raise RuntimeError("only a thread that takes turns has a clock")

@@ -10,14 +10,11 @@ import io
 import json
 import logging
 import random
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from unittest import mock
 
 import botocore.client
@@ -30,11 +27,17 @@ from botocore.exceptions import (
 )
 from moto.sqs.models import sqs_backends
 
-import worker.service
 from failures import steps
-from failures.audit import Audit, Found
+from failures.audit import Audit, Outcome
 from failures.plan import CALL_FAULTS, DOWN, PROCESS_FAULTS, Agenda, Fault, Plan, Planned, Upload
-from failures.turns import EPOCH_S, Actor, Killed, Turns, current, played_time
+from failures.simulated_worker import (
+    AWAKE_S,
+    STOP_TIMEOUT_S,
+    Process,
+    SimulatedExecutor,
+    SimulatedWorker,
+)
+from failures.turns import EPOCH_S, Actor, Turns, current, here, played_time
 from memory_cloud import NAME, REGION, TRACEPARENT, Cloud, memory_cloud
 from model.predict import Scored
 from played_jobs import SUMMARY
@@ -42,190 +45,18 @@ from predictions.errors import BadCustomerFile
 from predictions.record import UNFINISHED, Failure, Status
 from predictions.store import ERASE_AFTER_S, Store
 from predictions.sweeper import Sweeper
-from worker import job
 from worker.batch import Batch
-from worker.job_process import Died, JobProcess
 from worker.lease import Lease
-from worker.liveness import LONGEST_ROUND_S, Liveness
 from worker.settings import WorkerSettings
-from worker.shutdown import Shutdown
 
 LEASE_S = 30
 SWEEP_EVERY_S = 10
 STUCK_AFTER_S = 60
-STOP_TIMEOUT_S = 120
 PROGRESS_TOLD = 12  # times in a job
-AWAKE_S = 5  # in which a worker that was held up does what it was about to do
 WORKERS = 2
 SDK_GIVES_UP_S = 60.0  # four tries of fifteen seconds
 HORIZON_S = 6 * 3600.0
 BAD_FILE = Failure(code="bad-file", message="It is bad.", hint="Mend it.")
-MODEL: Any = SimpleNamespace(version="m")
-
-
-@dataclass
-class Process:
-    """What has clocks, and stands still when it is stopped; the clocks go on."""
-
-    name: str
-    skew_s: float = 0.0
-    booted_s: float = 0.0
-    stands_still_until: float = float("-inf")
-
-
-@dataclass
-class Outcome:
-    """What came of a run."""
-
-    plan: Plan
-    struck: tuple[Planned, ...]
-    found: Found
-    calls: int
-    took_s: float
-    history: list[str] = field(repr=False)
-
-
-class PlayedShutdown(Shutdown):
-    """Waits by the run's clock."""
-
-    def wait(self, seconds: float) -> bool:
-        here().sleep(seconds, until=lambda: self.requested)
-        return self.requested
-
-
-class PlayedExecutor:
-    """Does what it is given in a thread of the same process that takes turns."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def submit(self, what: Callable[..., None], *given: object) -> PlayedFuture:
-        me = here()
-        return PlayedFuture(me.turns.start(me.process, me.thread.name, partial(what, *given)))
-
-    def shutdown(self) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class PlayedFuture:
-    """What such a thread does."""
-
-    actor: Actor
-
-    def result(self) -> None:
-        here().sleep(HORIZON_S, until=lambda: self.actor.ended)
-
-
-class PlayedJobProcess:
-    """The job process as its parent sees it: what it does is done in a thread that takes turns."""
-
-    def __init__(self, world: World, process: PlayedWorker) -> None:
-        self._world = world
-        self._worker = process
-        self._said: list[object] = []
-        self._exitcode: int | None = None
-        self._child: Actor | None = None
-
-    def ensure_ready(self) -> None:
-        if self._exitcode is not None:
-            here().sleep(2)  # imports XGBoost
-            self._exitcode = None
-
-    def run(self, asked: job.Job) -> None:
-        self._said = []
-
-        def child() -> None:
-            pipe: Any = self
-            self.send(job.attempt(asked, MODEL, self._world.cloud.files, 1, pipe))
-
-        if self._exitcode is None:
-            self._child = self._world.turns.start(self._worker, "job", child)
-
-    def next_event(self, timeout_s: float) -> object:
-        here().sleep(timeout_s, until=lambda: bool(self._said) or self._exitcode is not None)
-        if self._said:
-            return self._said.pop(0)
-        return None if self._exitcode is None else Died(self._exitcode)
-
-    def send(self, event: object) -> None:
-        """Say something to the parent."""
-        self._said.append(event)
-
-    def stop(self) -> None:
-        self._exitcode = -9
-        self._world.turns.kill(lambda actor: actor is self._child)
-
-    def stacks(self) -> list[str]:
-        return []
-
-
-class PlayedWorker(Process):
-    """A worker as `retainwise worker` puts it together, with threads that take turns."""
-
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(name, booted_s=world.plan.random.uniform(0, 1e6))
-        self._world = world
-        self.shutdown = PlayedShutdown(110, clock=played_time.monotonic)
-        self.job_process = PlayedJobProcess(world, self)
-        self._has_been_told = False
-        self._actors = [world.turns.start(self, "main", self._main)]
-
-    def _main(self) -> None:
-        liveness = Liveness(
-            self._world.folder / "heartbeat",
-            loop_limit_s=LONGEST_ROUND_S + LEASE_S,
-            job_limit_s=STUCK_AFTER_S,
-            stop_budget_s=110,
-            clock=played_time.monotonic,
-        )
-        settings, processes = self._world.settings, cast("list[JobProcess]", [self.job_process])
-        parts = worker.service._parts(settings, processes, self.shutdown, liveness)
-        threads = [
-            self._world.turns.start(self, part, partial(self._guarded, part, run))
-            for part, run in parts.items()
-        ]
-        self._actors += threads
-        while not all(thread.ended for thread in threads):
-            here().sleep(
-                HORIZON_S,
-                until=lambda: self._has_been_told or all(thread.ended for thread in threads),
-            )
-            self._has_been_told = False
-            self.shutdown.notice()
-
-    @property
-    def has_ended(self) -> bool:
-        return all(actor.ended for actor in self._actors)
-
-    def stop(self) -> None:
-        """Tell it to stop, as ECS does: it is killed when it has not ended in time."""
-        self._tell()
-        self._world.later(STOP_TIMEOUT_S, self.kill)
-
-    def stop_now(self) -> None:
-        """Tell it twice."""
-        self.stop()
-        self._world.later(1, self._tell)
-
-    def kill(self) -> None:
-        self._world.turns.kill(lambda actor: actor.process is self)
-
-    def stall(self) -> None:
-        world = self._world
-        self.stands_still_until = world.turns.now + LEASE_S * world.plan.random.uniform(1.2, 4)
-        world.busy_until = max(world.busy_until, self.stands_still_until + AWAKE_S)
-
-    def _guarded(self, part: str, run: Callable[[], None]) -> None:
-        try:
-            run()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, no part may die of it
-            self._world.audit.found.illegal.append(f"{self.name}/{part} died of {exc!r}")
-            self._tell()
-
-    def _tell(self) -> None:
-        self.shutdown._count(signal.SIGTERM, None)
-        self._has_been_told = True
 
 
 class World:
@@ -255,7 +86,7 @@ class World:
         self._watching = False
         self._down: dict[str, tuple[float, float, Fault]] = {}
         self._cut: tuple[Process, float, float] | None = None
-        self._workers: list[PlayedWorker] = []
+        self._workers: list[SimulatedWorker] = []
         self._uploading = len(plan.uploads)
         self._late = 0
         self.busy_until = 0.0
@@ -267,7 +98,7 @@ class World:
     def run(self) -> Outcome:
         """Play it to its end, and judge."""
         for number in range(WORKERS):
-            self._workers.append(PlayedWorker(self, f"worker-{number}"))
+            self._workers.append(SimulatedWorker(self, f"worker-{number}"))
         self.turns.start(self._nature, "ecs", self._replace_what_ended)
         self._plan_what_needs_no_step()
         for upload in self.plan.uploads:
@@ -328,7 +159,7 @@ class World:
             for place, one in enumerate(self._workers):
                 if one.has_ended:
                     here().sleep(self.plan.random.uniform(1, 10))
-                    again = PlayedWorker(self, f"{one.name}+")
+                    again = SimulatedWorker(self, f"{one.name}+")
                     again.skew_s = one.skew_s
                     self._workers[place] = again
 
@@ -383,7 +214,7 @@ class World:
             )
 
         actor.sleep(chance.uniform(0.001, 0.02))
-        if not isinstance(actor.process, PlayedWorker):
+        if not isinstance(actor.process, SimulatedWorker):
             return execute()
         service = client.meta.service_model.service_name
         planned = self._agenda.at(
@@ -682,7 +513,7 @@ def _patches(world: World) -> Iterator[Any]:
     yield mock.patch("worker.service.sqs_client", return_value=cloud.sqs)
     yield mock.patch("worker.service.dynamodb_table", return_value=cloud.table)
     yield mock.patch("model.predict.score_file", world.score)
-    yield mock.patch("worker.batch.ThreadPoolExecutor", PlayedExecutor)
+    yield mock.patch("worker.batch.ThreadPoolExecutor", SimulatedExecutor)
     for name, unit in (("unix_time", 1), ("unix_time_millis", 1000)):
         yield mock.patch(f"moto.sqs.models.{name}", partial(world.unix_time, unit))
     yield _silence()
@@ -696,13 +527,6 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
-
-
-def here() -> Actor:
-    """Whose turn it is."""
-    actor = current()
-    assert actor is not None
-    return actor
 
 
 def unanswered() -> ReadTimeoutError:
@@ -726,6 +550,3 @@ def refused(service: str, how: Fault) -> ClientError:
 
 def _scored(upload: bytes) -> bytes:
     return json.dumps({"scored": json.loads(upload)}).encode()
-
-
-__all__ = ["Killed", "Outcome", "play"]
