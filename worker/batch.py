@@ -96,10 +96,13 @@ class Batch:
             self._acknowledging = self._acknowledger.submit(self._call, self._queue.delete, done)
 
     def wait_acknowledged(self) -> None:
-        """Wait until the queue has answered for what was acknowledged."""
-        if self._acknowledging is not None:
-            self._acknowledging.result()
-            self._acknowledging = None
+        """Wait until the queue has answered for what was acknowledged.
+
+        What went wrong and nobody foresaw is raised here, once.
+        """
+        acknowledging, self._acknowledging = self._acknowledging, None
+        if acknowledging is not None:
+            acknowledging.result()
 
     def end(self) -> None:
         """Hold nothing any more: others have what waits, and what is done is acknowledged."""

@@ -150,3 +150,22 @@ def test_an_end_waits_until_all_is_acknowledged_and_handed_back(batch, queue, cl
     assert queue.said("delete")[-1] == ("m1",)
     [rest] = queue.said("hand_back")
     assert len(rest) == 9
+
+
+def test_an_acknowledgement_that_fails_for_what_nobody_foresaw_is_told_once(
+    batch, queue, clock, monkeypatch
+):
+    delete = queue.delete
+
+    def surprise(*_):
+        raise ArithmeticError("whatever")
+
+    monkeypatch.setattr(queue, "delete", surprise)
+    work(batch, clock, 0.01)
+    batch.acknowledge()
+    with pytest.raises(ArithmeticError):
+        batch.acknowledge()
+    monkeypatch.setattr(queue, "delete", delete)
+    batch.done(batch.next(wait_s=0))
+    batch.end()
+    assert queue.said("delete") == [("m1",)]
