@@ -53,7 +53,7 @@ test: check browser scan ## everything CI asks for
 	@$(BIN)/python -m operations.toolchain || echo "without it the tests of the engine are skipped"
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
-matrix: install ## the failure matrix of docs/reliability.md: 1,000 runs in which things go wrong
+matrix: install ## the failure matrix of docs/reliability.md: over 1,000 runs in which things go wrong
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
 soak: install ## 10,000 predictions while workers are killed

@@ -5,6 +5,7 @@ Leaves to `store` how a record is kept and which steps between statuses are allo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -209,11 +210,12 @@ class Prediction(Frozen):
     failure: Failure | None = None
 
 
-class Claim(Frozen):
+@dataclass(frozen=True)
+class Claim:
     """The right to process one attempt of one prediction, until the lease is lost."""
 
-    account: AccountId
-    id: PredictionId
+    account: str
+    id: str
     attempt: int
     owner: str
 

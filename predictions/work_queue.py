@@ -30,7 +30,6 @@ class Received:
     id: str
     body: str
     receipt: str
-    receive_count: int
 
 
 class WorkQueue:
@@ -57,14 +56,12 @@ class WorkQueue:
             QueueUrl=self._url,
             MaxNumberOfMessages=most,
             WaitTimeSeconds=wait_s,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
         return [
             Received(
                 id=message["MessageId"],
                 body=message["Body"],
                 receipt=message["ReceiptHandle"],
-                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
             )
             for message in answer.get("Messages", ())
         ]

@@ -90,10 +90,11 @@ class Batch:
 
     def acknowledge(self) -> None:
         """Delete what is done from the queue, while the next messages are received."""
-        self.wait_acknowledged()
+        if not self._done:
+            return
+        self.wait_acknowledged()  # of those before: one call at a time
         done, self._done = self._done, []
-        if done:
-            self._acknowledging = self._acknowledger.submit(self._call, self._queue.delete, done)
+        self._acknowledging = self._acknowledger.submit(self._call, self._queue.delete, done)
 
     def wait_acknowledged(self) -> None:
         """Wait until the queue has answered for what was acknowledged.
@@ -108,6 +109,7 @@ class Batch:
         """Hold nothing any more: others have what waits, and what is done is acknowledged."""
         self.hand_back()
         self.acknowledge()
+        self.wait_acknowledged()
         self._acknowledger.shutdown()
 
     def _as_many_as_fit(self) -> int:

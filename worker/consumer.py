@@ -27,8 +27,7 @@ from predictions.telemetry import ids_of
 from predictions.work_queue import Received, WorkQueue
 from worker import job_log
 from worker.batch import Batch
-from worker.job import Broke, Finished, Job, Later, Progress, Refused
-from worker.job_folder import JobFolder
+from worker.job import Broke, Finished, Later, Progress, Refused
 from worker.job_process import Died, JobProcess, JobProcessUnusable, Stuck
 from worker.lease import Lease
 from worker.liveness import Liveness
@@ -63,7 +62,6 @@ class Consumer:
         self._shutdown = shutdown
         self._protection = protection
         self._liveness = liveness
-        self._job_folder = JobFolder()
         self.batch = Batch(queue, lease_s=settings.lease_s)
 
     def run(self) -> None:
@@ -219,11 +217,8 @@ class Consumer:
         When this returns or raises, the job process is at work on nothing.
         """
         done = Progress(rows_done=0, fraction_done=0.0)
-        with (
-            self._job_folder.for_a_job() as folder,
-            self._liveness.during_a_job(self._job_process),
-        ):
-            self._job_process.run(Job(prediction, folder))
+        with self._liveness.during_a_job(self._job_process):
+            self._job_process.run(prediction)
             try:
                 while not self._shutdown.hand_back_now:
                     event = self._job_process.next_event(_LISTEN_S)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -55,7 +57,7 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt to score; `folder` is an empty directory, emptied again by the parent."""
+    """One attempt to score; `folder` is for its files alone, and is left empty."""
 
     prediction: Prediction
     folder: Path
@@ -162,7 +164,8 @@ def _end_with_the_parent() -> None:
 def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Event:
     """Run a job, and say how it ended."""
     try:
-        return run(job, model, files, threads, pipe)
+        with _emptied(job.folder):
+            return run(job, model, files, threads, pipe)
     except BadCustomerFile as exc:
         return Refused(exc.failure)
     except InputMissing:
@@ -172,6 +175,17 @@ def attempt(job: Job, model: Model, files: Files, threads: int, pipe: Connection
     except Exception as exc:  # noqa: BLE001 - any other error may pass: the parent retries
         # The kind only: a message may quote a customer's data.
         return (Later if may_pass(exc) else Broke)(type(exc).__name__)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """Have the folder for the block, and nothing in it afterwards: it is a customer's."""
+    folder.mkdir(mode=0o700, exist_ok=True)  # idle for days, it may have been tidied away
+    try:
+        yield
+    finally:
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:

@@ -30,7 +30,8 @@ def attempt(claimed: Prediction) -> Iterator[Prediction]:
     Every line of the block is about it.
     """
     prediction = claimed.model_copy(update={"traceparent": trace.child_of(claimed.traceparent)})
-    with structlog.contextvars.bound_contextvars(**ids_of(prediction)):
+    bound = structlog.contextvars.bind_contextvars(**ids_of(prediction))
+    try:
         log.info(
             "job_started",
             **step(prediction, Status.QUEUED, Status.PROCESSING),
@@ -38,6 +39,8 @@ def attempt(claimed: Prediction) -> Iterator[Prediction]:
             waited_s=_waited_s(claimed),
         )
         yield prediction
+    finally:
+        structlog.contextvars.reset_contextvars(**bound)
 
 
 def completed(prediction: Prediction, lease: Lease, finished: Finished) -> None:

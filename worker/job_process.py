@@ -14,7 +14,10 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from predictions.record import Prediction
 from worker.job import Event, Job, JobSettings, Ready, Unusable, main
 
 START_TIMEOUT_S = 60
@@ -64,13 +67,14 @@ class JobProcess:
     def ensure_ready(self) -> None:
         """Start it again when it was stopped or died. Raises JobProcessUnusable."""
         if not self._process.is_alive():
+            self.stop()  # what is left of it
             self._start()
             self.wait_ready()
 
-    def run(self, job: Job) -> None:
+    def run(self, prediction: Prediction) -> None:
         """Give it a job. If it is dead by now, that is the next event."""
         with suppress(BrokenPipeError):
-            self._pipe.send(job)
+            self._pipe.send(Job(prediction, Path(self._folder.name)))
 
     def next_event(self, timeout_s: float) -> Event | Died | None:
         """Return what it says next; None when it says nothing for `timeout_s`.
@@ -110,13 +114,16 @@ class JobProcess:
         return said.decode(errors="replace").splitlines()
 
     def stop(self) -> None:
-        """Kill it, whatever it does, and wait until it is gone."""
+        """Kill it, whatever it does; wait until it is gone, and the files of its job with it."""
         self._process.kill()
         self._process.join()
         self._pipe.close()
         self._stacks.close()
+        self._folder.cleanup()
 
     def _start(self) -> None:
+        # One for all its jobs: making one writes to the disk's journal, which may take 3 ms.
+        self._folder = TemporaryDirectory(prefix="retainwise-job-")
         self._pipe, theirs = self._context.Pipe()
         _read_for(_WHOLE_EVENT_S, self._pipe.fileno())
         self._stacks, to_stacks = self._context.Pipe(duplex=False)

@@ -13,6 +13,7 @@ more, a watchdog of `faulthandler` writes the stacks to standard error.
 
 from __future__ import annotations
 
+import contextvars
 import faulthandler
 import sys
 import threading
@@ -49,8 +50,8 @@ class _Job:
 
     process: JobProcess
     progress: Progress | None
-    context: dict[str, Any]
-    """What its log lines are bound to: the prediction and the attempt."""
+    context: contextvars.Context
+    """Its log lines are bound to the prediction and the attempt in it."""
 
 
 class Liveness:
@@ -92,7 +93,7 @@ class Liveness:
     def during_a_job(self, process: JobProcess) -> Iterator[None]:
         """Expect progress of the calling thread's job for the block."""
         name = _name()
-        self._jobs[name] = _Job(process, None, structlog.contextvars.get_contextvars())
+        self._jobs[name] = _Job(process, None, contextvars.copy_context())
         try:
             yield
         finally:
@@ -157,7 +158,15 @@ class Liveness:
         """Where this process and the loop's job process are, and on what the loop works."""
         job = self._jobs.get(name)
         found: dict[str, Any] = {"stacks": _stacks_here()}
-        return found | {**job.context, "job_stacks": job.process.stacks()} if job else found
+        return (
+            found
+            | {
+                **job.context.run(structlog.contextvars.get_contextvars),
+                "job_stacks": job.process.stacks(),
+            }
+            if job
+            else found
+        )
 
 
 def _name() -> str:

@@ -29,6 +29,8 @@ AN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{4,6}\b")  # the end of one: each run h
 def test_whatever_goes_wrong_nothing_is_lost_or_done_twice(number):
     run = simulated(SEED, number)
     assert run.told == ()
+    main = plan(SEED, number).main
+    assert main.fault is Fault.NONE or main in run.struck, "it did not come to that"
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

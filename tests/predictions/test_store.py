@@ -1,5 +1,7 @@
 """Single steps of the store that the state machine in test_life.py does not reach."""
 
+from dataclasses import replace
+
 import pytest
 from boto3.dynamodb.conditions import Key
 
@@ -191,7 +193,7 @@ def test_a_completion_whose_answer_was_lost_is_still_ours(store):
     first = store.complete(claim, A_RESULT, A_SUMMARY)
     assert store.complete(claim, A_RESULT, A_SUMMARY) == first
     with pytest.raises(LeaseLost):
-        store.complete(claim.model_copy(update={"owner": "another"}), A_RESULT, A_SUMMARY)
+        store.complete(replace(claim, owner="another"), A_RESULT, A_SUMMARY)
 
 
 @pytest.mark.parametrize("name", ["attempt", "input", "failure"])

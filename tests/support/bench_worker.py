@@ -2,7 +2,8 @@
 
 Rates depend on the machine and on the emulator, so each is divided by that of a bare loop of the
 SDK's receive(10) and delete(10) in the same round, and the contenders take turns. Each finds its
-backlog when it starts; its rate is that between the first job and the last. The figures go into
+backlog when it starts; its rate is that between the first job and the last. In each round the best
+of some tries counts: what else a shared machine does can only slow one down. The figures go into
 docs/performance.md.
 """
 
@@ -36,6 +37,7 @@ SUPPORT = Path(__file__).parent
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
 
 ROUNDS = 5
+TRIES = 3
 BACKLOG = 1000
 STOPS = 3
 STOP_BACKLOG, STOP_AFTER, STOP_JOB_S = 300, 50, 0.02
@@ -47,6 +49,7 @@ SETTLE_S = 5
 IDLE_S = 60
 MIB = 1024 * 1024
 
+CORES = str(os.cpu_count())
 OURS = Path(sys.executable)
 THEIRS = CHECKOUT / ".venv-bench" / "bin" / "python"
 
@@ -64,9 +67,14 @@ class Contender:
 
 
 BARE = Contender("a bare receive(10) + delete(10)", "bare", python=OURS)
-LOOP = Contender("RetainWise, its loop alone", "ours", ("loop",), OURS, is_whole=False)
-JOBS = Contender("RetainWise, with its job process", "ours", ("jobs",), OURS, is_whole=False)
-WHOLE = Contender("RetainWise, with its records too", "ours", ("records",), OURS)
+SINGLE = Contender(
+    "RetainWise, its loop alone, one job at a time", "ours", ("loop", "1"), OURS, is_whole=False
+)
+LOOP = Contender("RetainWise, its loop alone", "ours", ("loop", CORES), OURS, is_whole=False)
+JOBS = Contender(
+    "RetainWise, with its job processes", "ours", ("jobs", CORES), OURS, is_whole=False
+)
+WHOLE = Contender("RetainWise, with its records too", "ours", ("records", CORES), OURS)
 OTHERS = (
     Contender("sqs-workers", "with_sqs_workers"),
     Contender("dramatiq-sqs, 8 threads", "with_dramatiq"),
@@ -74,7 +82,7 @@ OTHERS = (
     Contender("Celery, prefork", "with_celery", ("prefork",)),
     Contender("PyQS", "with_pyqs"),
 )
-CONTENDERS = (BARE, LOOP, JOBS, WHOLE, *OTHERS)
+CONTENDERS = (BARE, SINGLE, LOOP, JOBS, WHOLE, *OTHERS)
 
 
 class Trial:
@@ -158,6 +166,15 @@ def rate(contender: Contender, cloud: Cloud, folder: Path, backlog: int = BACKLO
     with trial.working():
         began = trial.wait_until_begun(backlog)
     return (backlog - 1) / (began[backlog - 1] - began[0])
+
+
+def best_rates(cloud: Cloud, folder: Path) -> dict[Contender, float]:
+    """Let the contenders take turns, some times; return the best rate of each."""
+    best = dict.fromkeys(CONTENDERS, 0.0)
+    for _ in range(TRIES):
+        for contender in CONTENDERS:
+            best[contender] = max(best[contender], rate(contender, cloud, folder))
+    return best
 
 
 def left_invisible(contender: Contender, cloud: Cloud, folder: Path) -> int:
@@ -266,9 +283,9 @@ def main() -> None:
             tell("at rest", rest)
             rates = {contender: [] for contender in CONTENDERS}
             for _ in range(ROUNDS):
-                for contender, of_it in rates.items():
-                    of_it.append(rate(contender, cloud, folder))
-                    tell(f"{contender.name}, jobs a second", round(of_it[-1]))
+                for contender, best in best_rates(cloud, folder).items():
+                    rates[contender].append(best)
+                    tell(f"{contender.name}, jobs a second", round(best))
             whole = [contender for contender in CONTENDERS if contender.is_whole]
             left = {}
             for contender in whole:

@@ -119,7 +119,7 @@ class FairQueue:
             if not self._waiting[tenant]:
                 del self._waiting[tenant]
             self._in_flight[str(one.number)] = (one, self._clock())
-            given.append(Received(str(one.number), one.body, str(one.number), 1))
+            given.append(Received(str(one.number), one.body, str(one.number)))
         return given
 
     def extend(self, *received: Received, visibility_s: int) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from model.artifact import SHIPPED, load
-from worker.job import run
+from worker.job import Job, run
 
 if TYPE_CHECKING:
     from predictions.files import Files
-    from worker.job import Finished, Job
+    from predictions.record import Prediction
+    from worker.job import Finished
 
 
 class JobInThisProcess:
@@ -25,9 +28,11 @@ class JobInThisProcess:
     def send(self, progress: object) -> None:
         """Nobody listens."""
 
-    def run(self, job: Job) -> None:
+    def run(self, prediction: Prediction) -> None:
         """Score it, at once."""
-        self.event = run(job, self.model, self.files, 1, self)
+        with TemporaryDirectory() as folder:
+            job = Job(prediction, Path(folder))
+            self.event = run(job, self.model, self.files, 1, self)
 
     def next_event(self, timeout_s: float) -> Finished:
         """Say what came of it."""

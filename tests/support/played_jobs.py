@@ -45,6 +45,12 @@ def that_take_their_time(*arguments):
     job.main(*arguments)
 
 
+def that_are_half_done(*arguments):
+    """Start as ever; the job then fetches its file, and comes no further."""
+    job.run = _fetch
+    job.main(*arguments)
+
+
 def that_warn(*arguments):
     """Start as ever; a library that the job uses then warns of something."""
     job.run = _warn
@@ -92,6 +98,12 @@ def _spin(*_):
 
 
 def _sleep(*_):
+    time.sleep(60)
+
+
+def _fetch(asked, _model, _files, _threads, pipe):
+    (asked.folder / "input.csv").write_text("a customer's")
+    pipe.send(Progress(0, 0.0, bytes_moved=12))
     time.sleep(60)
 
 

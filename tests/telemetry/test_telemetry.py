@@ -91,7 +91,7 @@ class PlayedJob:
     def ensure_ready(self):
         pass
 
-    def run(self, job):
+    def run(self, prediction):
         pass
 
     def next_event(self, timeout_s):
@@ -524,6 +524,19 @@ def test_a_services_log_is_lines_of_json_that_carry_their_metrics(environment, c
     assert (line.get("MessagesUnreadable"), line.get("Environment"), "_aws" in line) == (
         (1, "test", True) if carries else (None, None, False)
     )
+
+
+def test_what_json_has_no_word_for_is_told_all_the_same():
+    program = (
+        "import structlog; from predictions import log\n"
+        "log.configure('worker')\n"
+        "structlog.get_logger().info('odd', half='\\ud800', raw=b'\\xff', kind=object)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    [line] = map(json.loads, ran.stdout.splitlines())
+    assert (line["half"], line["raw"], line["kind"]) == ("\ud800", "b'\\xff'", "<class 'object'>")
 
 
 def test_a_number_that_is_not_there_is_left_out():

@@ -123,7 +123,10 @@ def test_what_is_done_is_acknowledged_when_a_job_turns_long(batch, queue, clock)
     assert queue.said("delete")[-1] == ("m1",)
 
 
-def test_the_next_are_received_while_what_is_done_is_acknowledged(batch, queue, clock, monkeypatch):
+@pytest.mark.parametrize("jobs", [1, 11], ids=["fewer than ten", "ten at a time"])
+def test_the_next_are_received_while_what_is_done_is_acknowledged(
+    batch, queue, clock, monkeypatch, jobs
+):
     received = threading.Event()
     receive = queue.receive
 
@@ -135,12 +138,14 @@ def test_the_next_are_received_while_what_is_done_is_acknowledged(batch, queue, 
         received.set()
         return receive(**how)
 
-    work(batch, clock, 0.01)
+    work(batch, clock, *[0.01] * (jobs - 1))
+    last = batch.next(wait_s=0)
     monkeypatch.setattr(queue, "delete", delete)
     monkeypatch.setattr(queue, "receive", receive_next)
+    batch.done(last)
     batch.next(wait_s=0)
     batch.wait_acknowledged()
-    assert queue.said("delete") == [("m0",)]
+    assert queue.said("delete")[-1][-1] == last
 
 
 def test_an_end_waits_until_all_is_acknowledged_and_handed_back(batch, queue, clock):
@@ -164,7 +169,7 @@ def test_an_acknowledgement_that_fails_for_what_nobody_foresaw_is_told_once(
     work(batch, clock, 0.01)
     batch.acknowledge()
     with pytest.raises(ArithmeticError):
-        batch.acknowledge()
+        batch.wait_acknowledged()
     monkeypatch.setattr(queue, "delete", delete)
     batch.done(batch.next(wait_s=0))
     batch.end()

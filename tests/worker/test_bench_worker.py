@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench_worker import BARE, JOBS, LOOP, OTHERS, WHOLE, Idle, Trial, table
+from bench_worker import BARE, JOBS, LOOP, OTHERS, SINGLE, WHOLE, Idle, Trial, table
 from emulator import REGION, acting_in, of_this_machine, running_emulator
 from made_cloud import make_cloud
 
@@ -18,7 +18,7 @@ def cloud(tmp_path_factory):
         yield make_cloud("bench")
 
 
-@pytest.mark.parametrize("contender", [BARE, LOOP, JOBS, WHOLE], ids=lambda one: one.name)
+@pytest.mark.parametrize("contender", [BARE, SINGLE, LOOP, JOBS, WHOLE], ids=lambda one: one.name)
 def test_a_worker_empties_its_queue_and_each_job_runs_once(cloud, tmp_path, contender):
     trial = Trial(contender, cloud, tmp_path)
     trial.send(25)

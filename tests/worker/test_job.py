@@ -12,11 +12,12 @@ import pytest
 import worker.job
 from customer_files import renamed, table, text, without
 from model.artifact import SHIPPED, load
+from plain import a_prediction
 from predictions.errors import BadCustomerFile
 from predictions.files import SummaryFile
 from predictions.record import Failure, FileFacts
 from predictions.schema import Column
-from worker.job import Job, Progress, run
+from worker.job import Broke, Job, Progress, attempt, run
 
 NAMES = {"tenure": "Months", "MonthlyCharges": "Fee"}
 RENAMED = renamed(**NAMES)
@@ -174,3 +175,19 @@ def test_bytes_that_are_fetched_and_stored_are_progress(cloud, tmp_path, monkeyp
     assert told[0] == Progress(0, 0.0, bytes_moved=len(content))
     assert told[-1] == Progress(6, 1.0, bytes_moved=len(content) + stored["ContentLength"])
     assert len(set(told)) == len(told)
+
+
+def test_no_file_of_a_job_outlives_it(tmp_path, monkeypatch):
+    folder = tmp_path / "of a process"  # nobody has made it, or somebody tidied it away
+
+    def fail(job, *_):
+        (job.folder / "input.csv").write_text("a customer's")
+        (job.folder / ".retainwise-half").mkdir()
+        (job.folder / ".retainwise-half" / "result.csv").write_text("a customer's")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(worker.job, "run", fail)
+    for _ in range(2):
+        assert attempt(Job(a_prediction(), folder), *[None] * 4) == Broke("ZeroDivisionError")
+        assert list(folder.iterdir()) == []
+    assert folder.stat().st_mode & 0o777 == 0o700

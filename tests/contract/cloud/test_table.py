@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from threading import Barrier
@@ -190,7 +191,7 @@ def test_completing_is_accepted_once_and_its_owner_may_repeat_it(life):
     done = life.store.complete(claim, RESULT, SUMMARY)
     assert life.store.complete(claim, RESULT, SUMMARY) == done
     with pytest.raises(REFUSALS):
-        life.store.complete(claim.model_copy(update={"owner": "another"}), RESULT, SUMMARY)
+        life.store.complete(replace(claim, owner="another"), RESULT, SUMMARY)
 
 
 def test_a_record_is_not_written_over(life):

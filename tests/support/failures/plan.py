@@ -174,13 +174,12 @@ class Agenda:
 
 def all_mains() -> list[Planned]:
     """Every fault at every step at which it can strike."""
-    have_steps = (Fault.NONE, *PROCESS_FAULTS, *CALL_FAULTS)
+    have_steps = (*PROCESS_FAULTS, *CALL_FAULTS)
     calls = [step for step in (*LOOP, *ENDINGS) if step != steps.SCORE]
     return [
-        Planned(Fault.NONE),
+        *(Planned(fault) for fault in Fault if fault not in have_steps),
         *(Planned(fault, step) for fault in PROCESS_FAULTS for step in (*LOOP, *ENDINGS)),
         *(Planned(fault, step) for fault in CALL_FAULTS for step in calls),
-        *(Planned(fault) for fault in Fault if fault not in have_steps),
     ]
 
 

@@ -10,6 +10,8 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +24,7 @@ from worker.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from failures.world import World
+    from predictions.record import Prediction
 
 STOP_TIMEOUT_S = 120
 """From the first SIGTERM to ECS's SIGKILL."""
@@ -88,12 +91,14 @@ class SimulatedJobProcess:
             here().sleep(2)  # imports XGBoost
             self._exitcode = None
 
-    def run(self, asked: job.Job) -> None:
+    def run(self, prediction: Prediction) -> None:
         self._said = []
 
         def child() -> None:
             pipe: Any = self
-            self.send(job.attempt(asked, _MODEL, self._world.cloud.files, 1, pipe))
+            with TemporaryDirectory() as folder:
+                asked = job.Job(prediction, Path(folder))
+                self.send(job.attempt(asked, _MODEL, self._world.cloud.files, 1, pipe))
 
         if self._exitcode is None:
             self._child = self._world.turns.start(self._worker, "job", child)

@@ -1,8 +1,10 @@
 """RetainWise's worker: the real service, with real messages; its jobs are the bench's.
 
-work records    with its job process and its records in DynamoDB, as it is in production
-work jobs       with its job process; every claim is granted and every commit taken
-work loop       the same, and the jobs run in the worker's process, as the other libraries' do
+work records N  with its job processes and its records in DynamoDB, as it is in production
+work jobs N     with its job processes; every claim is granted and every commit taken
+work loop N     the same, and the jobs run in the worker's process, as the other libraries' do
+
+N: jobs at a time.
 """
 
 import os
@@ -21,24 +23,17 @@ from worker.job import Finished
 from worker.settings import WorkerSettings
 
 _QUEUED = a_prediction()
+_PROCESSING = _QUEUED.model_copy(update={"status": Status.PROCESSING, "owner": "me"})
 
 
 class NoStore:
-    """Has every record that it is asked for."""
+    """Gives the same record, whichever it is asked for."""
 
     def __init__(self, *_, **__):
         pass
 
     def claim(self, account, prediction_id, attempt, owner):
-        return _QUEUED.model_copy(
-            update={
-                "account": account,
-                "id": prediction_id,
-                "status": Status.PROCESSING,
-                "attempt": attempt,
-                "owner": owner,
-            }
-        )
+        return _PROCESSING
 
     def renew(self, claim, *_, **__):
         pass
@@ -76,7 +71,8 @@ def send(count):
         queue.send(store.submit("bench", new_id(), _QUEUED.input, traceparent=_QUEUED.traceparent))
 
 
-def work(parts):
+def work(parts, jobs_at_once):
+    os.environ["JOB_PROCESSES"] = jobs_at_once
     job_process.main = _main
     if parts != "records":
         service.Store = NoStore
