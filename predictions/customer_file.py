@@ -27,6 +27,8 @@ from predictions.refusals import bad_file, failure, in_quotes, listed, shown
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel can have."""
+LONGEST_NAME = 256
+"""Of a column that is read: its name is kept with the prediction, with each of its errors."""
 MOST_ROWS = 10_000_000
 """The largest upload could hold more where rows are short, and every row costs the worker alike."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
@@ -108,7 +110,9 @@ class CustomerFile:
         if missing:
             self._check_header_is_first(needed, missing, matches or {})
             raise _missing_columns(missing, self.header, set(self.called.values()))
-        unused = [name for name in self.header if name and name not in self.called.values()]
+        self._check_names_are_short()
+        used = self.called.values()
+        unused = [n for n in self.header if 0 < len(n) <= LONGEST_NAME and n not in used]
         self._nearest = most_alike([name for name in optional if name not in self.called], unused)
         first = next(self._records, None)
         if first is None:
@@ -263,6 +267,17 @@ class CustomerFile:
                 "Give every column its own name.",
                 column=repeated[0],
             )
+
+    def _check_names_are_short(self) -> None:
+        for column, name in self.called.items():
+            if len(name) > LONGEST_NAME:
+                raise bad_file(
+                    "cell-too-long",
+                    f"The name of the column that is {in_quotes(column)} to the model has "
+                    f"{len(name):,} characters; {LONGEST_NAME} is the most.",
+                    "Shorten it.",
+                    column=shown(name),
+                )
 
     def _shape_error(self, record: list[str]) -> CellError | None:
         if len(record) != len(self.header):
