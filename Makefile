@@ -57,7 +57,7 @@ matrix: install ## the failure matrix of docs/reliability.md: over 1,000 runs in
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
 soak: install ## 10,000 predictions while workers are killed
-	@$(BIN)/python tests/support/soak.py
+	@$(BIN)/python tests/support/soak.py $(SOAK)
 
 fairness: install ## in docs/reliability.md, what one account's flood does to another, by a model
 	@PYTHONPATH=tests/support $(BIN)/python -m fair_queue

@@ -20,7 +20,7 @@ from operations.commands import (
     stack_argument,
     yes_option,
 )
-from retainwise.stack_data import act_on_each, ask, moment, progress_bar, stack_data
+from retainwise.stack_data import act_on_each, ask, counted, moment, progress_bar, stack_data
 
 if TYPE_CHECKING:
     from predictions.dead_letters import DeadLetters, Fate, Letter, Named
@@ -121,12 +121,13 @@ def redrive(
         named = {named.prediction_id for one in chosen for named in one.named}
         missing = sorted({*ids, *predictions} - {one.id for one in chosen} - named)
         if chosen:
-            ask(f"Send {len(chosen)} dead letters of {stack} again: {_kinds(chosen)}?", yes)
+            letters = counted(len(chosen), "dead letter")
+            ask(f"Send {letters} of {stack} again: {_kinds(chosen)}?", yes)
         act_on_each("redriving", chosen, dead.redrive)
     if as_json:
         _say_json(stack, dead, redriven=[one.id for one in chosen], missing=missing)
     else:
-        click.echo(f"{stack}: {len(chosen)} dead letters were sent again")
+        click.echo(f"{stack}: {counted(len(chosen), 'dead letter')} sent again")
     if missing:
         raise click.ClickException(f"not among the dead letters: {', '.join(missing)}")
 
@@ -152,12 +153,12 @@ def reconcile(
     with _received(stack, folder) as dead:
         letters = dead.letters
         counts = Counter(one.fate for one in letters)
-        doing = {
-            "fail {} predictions": len(_ids(letters, Fate.FAIL)),
-            "delete {} letters that nothing needs": counts[Fate.DELETE],
-            "delete {} orphans": counts[Fate.ORPHAN] if drop_orphans else 0,
-        }
-        changes = [words.format(count) for words, count in doing.items() if count]
+        doing = (
+            ("fail", "prediction", len(_ids(letters, Fate.FAIL))),
+            ("delete", "needless letter", counts[Fate.DELETE]),
+            ("delete", "orphan", counts[Fate.ORPHAN] if drop_orphans else 0),
+        )
+        changes = [f"{verb} {counted(count, noun)}" for verb, noun, count in doing if count]
         if changes:
             ask(f"{stack}: {', '.join(changes)}?", yes)
         act_on_each(
@@ -180,7 +181,8 @@ def reconcile(
             left=[_as_json(one) for one in left],
         )
         return
-    click.echo(f"{stack}: {len(failed)} predictions failed, {deleted} dead letters deleted")
+    told, gone = counted(len(failed), "prediction"), counted(deleted, "dead letter")
+    click.echo(f"{stack}: {told} failed, {gone} deleted")
     for prediction_id in failed:
         click.echo(f"  failed: {prediction_id}")
     for message_id in orphans:

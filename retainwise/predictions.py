@@ -23,7 +23,15 @@ from operations.commands import (
     stack_argument,
     yes_option,
 )
-from retainwise.stack_data import StackData, act_on_each, ask, moment, progress_bar, stack_data
+from retainwise.stack_data import (
+    StackData,
+    act_on_each,
+    ask,
+    counted,
+    moment,
+    progress_bar,
+    stack_data,
+)
 
 if TYPE_CHECKING:
     from predictions.record import Prediction
@@ -188,8 +196,8 @@ def requeue(stack: str, ids: Sequence[str], yes: bool, as_json: bool, folder: Pa
         # Cut off before it is sent, the sweeper sends it a minute later.
         data.queue.send(data.store.requeue(one.account, one.id))
 
-    done = _Change(stack, "queueing", "Queue {} predictions of {} again", {"FAILED"}, again)
-    done.make(ids, yes, as_json, folder, said="were queued again")
+    done = _Change(stack, "queueing", "Queue {} of {} again", {"FAILED"}, again)
+    done.make(ids, yes, as_json, folder, said="queued again")
 
 
 @predictions.command()
@@ -228,8 +236,8 @@ def fail(
         data.store.order_erasure(one.account, one.id, after_s=ERASE_AFTER_S)
         data.store.call_off(one, failure)
 
-    done = _Change(stack, "ending", "End {} predictions of {}", {"QUEUED", "PROCESSING"}, end)
-    done.make(ids, yes, as_json, folder, said="are FAILED now")
+    done = _Change(stack, "ending", "End {} of {}", {"QUEUED", "PROCESSING"}, end)
+    done.make(ids, yes, as_json, folder, said="ended as FAILED")
 
 
 # ---- how ------------------------------------------------------------------------------------
@@ -261,14 +269,14 @@ class _Change:
         with stack_data(self._stack, folder) as data:
             chosen = self._chosen(data, dict.fromkeys(ids))
             if chosen:
-                question = self._question.format(len(chosen), self._stack)
+                question = self._question.format(counted(len(chosen), "prediction"), self._stack)
                 ask(f"{question}: {_kinds(chosen)}?", yes)
             act_on_each(self._doing, chosen, lambda one: self._act_on(data, one))
         if as_json:
             content = {"stack": self._stack, "done": self._done, "left": self._left}
             click.echo(json.dumps(content, indent=1))
         else:
-            click.echo(f"{self._stack}: {len(self._done)} predictions {said}")
+            click.echo(f"{self._stack}: {counted(len(self._done), 'prediction')} {said}")
         if self._left:
             left = ", ".join(f"{one} {why}" for one, why in self._left.items())
             raise click.ClickException(f"left as they were: {left}")

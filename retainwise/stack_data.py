@@ -103,6 +103,11 @@ def ask(question: str, yes: bool) -> None:
         raise click.Abort
 
 
+def counted(count: int, noun: str) -> str:
+    """Write how many there are: `1 prediction`, `2 predictions`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def moment(when: datetime) -> str:
     """Write a time for people."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -105,7 +105,7 @@ def listed():
 def test_without_dead_letters_each_command_says_so(stack):
     assert told("list") == "local: no dead letters\n"
     assert json.loads(told("list", "--json")) == {"stack": "local", "letters": [], "elsewhere": 0}
-    assert told("redrive", "--all") == "local: 0 dead letters were sent again\n"
+    assert told("redrive", "--all") == "local: 0 dead letters sent again\n"
     assert told("reconcile") == "local: 0 predictions failed, 0 dead letters deleted\n"
 
 
@@ -174,7 +174,7 @@ def test_what_was_chosen_and_is_not_there_is_told_and_the_rest_is_sent(stack):
     _, message_id = stack.queued()
     outcome = run("redrive", "--yes", "--id", message_id, "--id", "typo")
     assert outcome.exit_code == 1
-    assert "local: 1 dead letters were sent again" in outcome.stdout
+    assert "local: 1 dead letter sent again" in outcome.stdout
     assert "not among the dead letters: typo" in outcome.stderr
     assert listed() == []
 
@@ -195,7 +195,7 @@ def test_reconcile_fails_deletes_leaves_and_names_orphans(stack):
     assert stack.status(running) is Status.PROCESSING
     assert stack.status(again) is Status.QUEUED
     assert told("reconcile", "--yes", "--drop-orphans") == (
-        "local: 0 predictions failed, 1 dead letters deleted\n"
+        "local: 0 predictions failed, 1 dead letter deleted\n"
         f"  orphan, deleted: {orphan}\n"
         f"  left: {running_letter}, {running.id} PROCESSING\n"
     )
@@ -218,7 +218,7 @@ def test_without_a_terminal_yes_has_to_be_said(stack, change):
         (("redrive", "--all"), "Send 2 dead letters of local again: 1 QUEUED, 1 orphan?"),
         (
             ("reconcile", "--drop-orphans"),
-            "local: fail 1 predictions, delete 1 orphans?",
+            "local: fail 1 prediction, delete 1 orphan?",
         ),
     ],
 )

@@ -262,7 +262,7 @@ def test_what_moves_while_it_is_watched_is_not_stuck(stack, monkeypatch, moves):
 def test_failed_ones_are_queued_again_and_their_messages_sent(stack):
     some = [failed(stack), failed(stack, "other")]
     said = told("requeue", "--yes", *(one.id for one in some))
-    assert said == "local: 2 predictions were queued again\n"
+    assert said == "local: 2 predictions queued again\n"
     assert {again(stack, one).status for one in some} == {Status.QUEUED}
     assert sorted((one.account, one.attempt) for one in messages(stack)) == [
         ("demo", 2),
@@ -334,7 +334,7 @@ def test_what_moved_while_a_person_was_asked_is_left(stack, monkeypatch):
     one = processing(stack)
 
     def asked(question, _yes):
-        assert question == "End 1 predictions of local: 1 PROCESSING?"
+        assert question == "End 1 prediction of local: 1 PROCESSING?"
         stack.store.put_back(claim_of(one))
         return True
 

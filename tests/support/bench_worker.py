@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -270,6 +271,7 @@ def table(
 
 def main() -> None:
     """Measure all of it, and write it into the document."""
+    ArgumentParser(description=__doc__).parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="retainwise-bench-") as name,
         running_emulator(Path(name) / "cloud") as emulator,

@@ -8,6 +8,7 @@ there into docs/reliability.md.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
@@ -401,16 +402,16 @@ def main() -> None:
 
     Exits with 1 when anything is not as it must be.
     """
-    whole = Plan(seed=random.SystemRandom().randrange(10**6))
-    count = int(sys.argv[1]) if sys.argv[1:] else whole.predictions
-    plan = Plan(seed=whole.seed, predictions=count)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", nargs="?", type=int, default=Plan.predictions)
+    plan = Plan(random.SystemRandom().randrange(10**6), parser.parse_args().predictions)
     with tempfile.TemporaryDirectory(prefix="retainwise-soak-") as folder:
         figures = soak(plan, Path(folder))
     as_json = asdict(figures)
     tell(json.dumps(as_json, indent=2))
     if figures.faults:
         sys.exit("; ".join(figures.faults))
-    if count == whole.predictions:
+    if plan.predictions == Plan.predictions:
         FIGURES.write_text(json.dumps(as_json, indent=2) + "\n")
         DOCUMENT.write_text(with_written(DOCUMENT.read_text(), "make soak", text(as_json)))
 

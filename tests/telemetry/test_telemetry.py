@@ -526,19 +526,6 @@ def test_a_services_log_is_lines_of_json_that_carry_their_metrics(environment, c
     )
 
 
-def test_what_json_has_no_word_for_is_told_all_the_same():
-    program = (
-        "import structlog; from predictions import log\n"
-        "log.configure('worker')\n"
-        "structlog.get_logger().info('odd', half='\\ud800', raw=b'\\xff', kind=object)\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    [line] = map(json.loads, ran.stdout.splitlines())
-    assert (line["half"], line["raw"], line["kind"]) == ("\ud800", "b'\\xff'", "<class 'object'>")
-
-
 def test_a_number_that_is_not_there_is_left_out():
     embed = carry_metrics("test")
     line = embed(None, "info", {"event": "job_failed", "took_s": None, "code": "bad"})
