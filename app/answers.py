@@ -10,6 +10,7 @@ from flask import url_for
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from predictions import trace
+from predictions.customer_file import LONGEST_COLUMN_NAME
 from predictions.files import SummaryFile
 from predictions.record import (
     Failure,
@@ -24,12 +25,10 @@ from predictions.record import (
 )
 from predictions.schema import CustomerSchema
 
-LONGEST_HEADER = 200
-"""Characters of a column's name: what is longer is something else."""
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 """A time, which is sent in UTC: it ends in Z."""
 HeaderName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_HEADER)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_COLUMN_NAME)
 ]
 
 

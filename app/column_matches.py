@@ -12,8 +12,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.answers import LONGEST_HEADER, HeaderName
+from app.answers import HeaderName
 from app.problems import Problem
+from predictions.customer_file import LONGEST_COLUMN_NAME, free_names
 from predictions.errors import MissingColumns
 from predictions.likeness import most_alike
 from predictions.refusals import in_quotes
@@ -110,7 +111,7 @@ def offered(
 def offered_id(name: str, schema: CustomerSchema, remembered: Mapping[str, str]) -> Matching | None:
     """Make the form for a file without the id column; None when `name` may not stand for it."""
     used = {*schema.known_columns, *remembered.values()}
-    if schema.id_column is None or name in used or len(name) > LONGEST_HEADER:
+    if schema.id_column is None or name in used or len(name) > LONGEST_COLUMN_NAME:
         return None
     return Matching((name,), (Choice(schema.id_column, is_needed=False, chosen=name),))
 
@@ -160,9 +161,7 @@ def _unused(
 ) -> tuple[str, ...]:
     used = set(schema.known_columns)
     used |= {name for column, name in remembered.items() if column not in error.header}
-    unused = [
-        name for name in error.header if name and len(name) <= LONGEST_HEADER and name not in used
-    ]
+    unused = free_names(error.header, used)
     # Of more than can be offered, those that look like a missing column come along.
     nearest = {column.nearest for column in error.missing}
     kept = set(sorted(unused, key=lambda name: name not in nearest)[:MOST_NAMES])

@@ -70,7 +70,7 @@ def s3_client() -> S3Client:
 
 def sqs_client() -> SQSClient:
     """Make the SQS client; it reads for longer than the longest poll waits."""
-    # The type checker has read all of its calls; for the SDK to do it again takes a tenth of each.
+    # mypy checks the calls of the product; for the SDK to do it too takes a tenth of each.
     config = _config(LONGEST_POLL_S + _READ_TIMEOUT_S, checks_parameters=False)
     return boto3.client("sqs", config=config)
 

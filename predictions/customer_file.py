@@ -27,8 +27,9 @@ from predictions.refusals import bad_file, failure, in_quotes, listed, shown
 DELIMITERS = (",", ";", "\t", "|")
 MOST_COLUMNS = 16_384
 """As many as a sheet of Excel can have."""
-LONGEST_NAME = 256
-"""Of a column that is read: its name is kept with the prediction, with each of its errors."""
+LONGEST_COLUMN_NAME = 200
+"""Characters, of a column that is taken for another one or offered for it: what is longer is
+something else, and the record has 400 KB for all such names."""
 MOST_ROWS = 10_000_000
 """The largest upload could hold more where rows are short, and every row costs the worker alike."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
@@ -110,10 +111,8 @@ class CustomerFile:
         if missing:
             self._check_header_is_first(needed, missing, matches or {})
             raise _missing_columns(missing, self.header, set(self.called.values()))
-        self._check_names_are_short()
-        used = self.called.values()
-        unused = [n for n in self.header if 0 < len(n) <= LONGEST_NAME and n not in used]
-        self._nearest = most_alike([name for name in optional if name not in self.called], unused)
+        absent = [name for name in optional if name not in self.called]
+        self._nearest = most_alike(absent, free_names(self.header, self.called.values()))
         first = next(self._records, None)
         if first is None:
             raise bad_file(
@@ -268,17 +267,6 @@ class CustomerFile:
                 column=repeated[0],
             )
 
-    def _check_names_are_short(self) -> None:
-        for column, name in self.called.items():
-            if len(name) > LONGEST_NAME:
-                raise bad_file(
-                    "cell-too-long",
-                    f"The name of the column that is {in_quotes(column)} to the model has "
-                    f"{len(name):,} characters; {LONGEST_NAME} is the most.",
-                    "Shorten it.",
-                    column=shown(name),
-                )
-
     def _shape_error(self, record: list[str]) -> CellError | None:
         if len(record) != len(self.header):
             cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
@@ -401,6 +389,11 @@ def _called(
     return called
 
 
+def free_names(header: Sequence[str], used: Collection[str]) -> list[str]:
+    """Give the names that may be offered for another column."""
+    return [name for name in header if 0 < len(name) <= LONGEST_COLUMN_NAME and name not in used]
+
+
 def _missing_columns(
     missing: Sequence[str], header: Sequence[str], used: Collection[str]
 ) -> BadCustomerFile:
@@ -414,7 +407,7 @@ def _missing_columns(
     if not used and sum(bool(_NUMBER.fullmatch(name)) for name in header) > 1:
         hint = "The first line looks like a customer: put a line with the columns' names before it."
         header = ()  # a customer's cells are no names to choose from
-    alike = most_alike(missing, [name for name in header if name and name not in used])
+    alike = most_alike(missing, free_names(header, used))
     found = tuple(MissingColumn(name, alike.get(name)) for name in missing)
     described = {
         column.name: shown(column.name)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
 
 from predictions.work_queue import MOST_AT_ONCE, Received, WorkQueue
 
@@ -77,7 +76,8 @@ class Batch:
         if now - self._renewed_at < self._lease_s * _RENEW_AT:
             return
         self._renewed_at = now
-        self.acknowledge()
+        if self._is_acknowledged():  # a job does not wait for it
+            self.acknowledge()
         if now - self._begun_at >= self._lease_s * _RENEW_AT:
             self.hand_back()
         else:
@@ -92,25 +92,23 @@ class Batch:
         """Delete what is done from the queue, while the next messages are received."""
         if not self._done:
             return
-        self.wait_acknowledged()  # of those before: one call at a time
+        self.wait_acknowledged()  # one call at a time
         done, self._done = self._done, []
         self._acknowledging = self._acknowledger.submit(self._call, self._queue.delete, done)
 
     def wait_acknowledged(self) -> None:
-        """Wait until the queue has answered for what was acknowledged.
-
-        What went wrong and nobody foresaw is raised here, once.
-        """
-        acknowledging, self._acknowledging = self._acknowledging, None
-        if acknowledging is not None:
-            acknowledging.result()
+        """Wait until the queue has answered for what was acknowledged."""
+        if self._acknowledging is not None:
+            self._acknowledging.result()
 
     def end(self) -> None:
         """Hold nothing any more: others have what waits, and what is done is acknowledged."""
         self.hand_back()
         self.acknowledge()
-        self.wait_acknowledged()
         self._acknowledger.shutdown()
+
+    def _is_acknowledged(self) -> bool:
+        return self._acknowledging is None or self._acknowledging.done()
 
     def _as_many_as_fit(self) -> int:
         if not self._took_s:
@@ -124,5 +122,5 @@ class Batch:
             return
         try:
             call(*messages, **how)
-        except (BotoCoreError, ClientError) as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the jobs go on
             log.warning("queue_call_failed", call=call.__name__, error=type(exc).__name__)

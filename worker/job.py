@@ -184,8 +184,9 @@ def _emptied(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for left in folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        with suppress(OSError):  # how the job ended counts; what stays goes with the process
+            for left in folder.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) -> Finished:

@@ -30,8 +30,7 @@ def attempt(claimed: Prediction) -> Iterator[Prediction]:
     Every line of the block is about it.
     """
     prediction = claimed.model_copy(update={"traceparent": trace.child_of(claimed.traceparent)})
-    bound = structlog.contextvars.bind_contextvars(**ids_of(prediction))
-    try:
+    with structlog.contextvars.bound_contextvars(**ids_of(prediction)):
         log.info(
             "job_started",
             **step(prediction, Status.QUEUED, Status.PROCESSING),
@@ -39,8 +38,6 @@ def attempt(claimed: Prediction) -> Iterator[Prediction]:
             waited_s=_waited_s(claimed),
         )
         yield prediction
-    finally:
-        structlog.contextvars.reset_contextvars(**bound)
 
 
 def completed(prediction: Prediction, lease: Lease, finished: Finished) -> None:

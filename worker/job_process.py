@@ -115,15 +115,16 @@ class JobProcess:
 
     def stop(self) -> None:
         """Kill it, whatever it does; wait until it is gone, and the files of its job with it."""
-        self._process.kill()
-        self._process.join()
+        if self._process.pid is not None:  # it was started
+            self._process.kill()
+            self._process.join()
         self._pipe.close()
         self._stacks.close()
         self._folder.cleanup()
 
     def _start(self) -> None:
         # One for all its jobs: making one writes to the disk's journal, which may take 3 ms.
-        self._folder = TemporaryDirectory(prefix="retainwise-job-")
+        self._folder = TemporaryDirectory(prefix="retainwise-job-", ignore_cleanup_errors=True)
         self._pipe, theirs = self._context.Pipe()
         _read_for(_WHOLE_EVENT_S, self._pipe.fileno())
         self._stacks, to_stacks = self._context.Pipe(duplex=False)

@@ -156,17 +156,13 @@ class Liveness:
 
     def _stacks(self, name: str) -> dict[str, Any]:
         """Where this process and the loop's job process are, and on what the loop works."""
-        job = self._jobs.get(name)
         found: dict[str, Any] = {"stacks": _stacks_here()}
-        return (
-            found
-            | {
-                **job.context.run(structlog.contextvars.get_contextvars),
-                "job_stacks": job.process.stacks(),
-            }
-            if job
-            else found
-        )
+        job = self._jobs.get(name)
+        if job is None:
+            return found
+        # A copy: two threads may look at once, and only one can be in a context.
+        bound = job.context.copy().run(structlog.contextvars.get_contextvars)
+        return found | {**bound, "job_stacks": job.process.stacks()}
 
 
 def _name() -> str:

@@ -99,20 +99,6 @@ def test_a_file_without_a_header_is_told_so():
     assert error.header == (), "no customer's cells are offered as names"
 
 
-def test_the_name_of_a_column_that_is_read_is_short_enough_to_be_kept():
-    long, longer = "x" * 256, "é" * 257
-    rest = f"{'y' * 100_000},customerID,Contract,Fee\n5,n,C1,x,3\n"
-    names = {"MonthlyCharges": "Fee"}
-
-    assert checked(f"{long},{rest}", matches={"tenure": long, **names}).facts.rows == 1
-    failure = refusal(f"{longer},{rest}", matches={"tenure": longer, **names}).failure
-
-    assert failure.code == "cell-too-long"
-    assert failure.message == (
-        "The name of the column that is “tenure” to the model has 257 characters; 256 is the most."
-    )
-
-
 def test_a_long_name_is_not_offered_for_a_column_that_is_missing():
     header = "tenure,Contract,MonthlyCharges,"
     for name, nearest in (

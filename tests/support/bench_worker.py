@@ -38,7 +38,7 @@ SUPPORT = Path(__file__).parent
 DOCUMENT = CHECKOUT / "docs" / "performance.md"
 
 ROUNDS = 5
-TRIES = 3
+TRIES = 3  # enough for one without the machine's other work, mostly
 BACKLOG = 1000
 STOPS = 3
 STOP_BACKLOG, STOP_AFTER, STOP_JOB_S = 300, 50, 0.02

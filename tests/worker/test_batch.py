@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
+import structlog
+from botocore.exceptions import EndpointConnectionError
 
 from worker.batch import Batch
 
@@ -157,20 +159,37 @@ def test_an_end_waits_until_all_is_acknowledged_and_handed_back(batch, queue, cl
     assert len(rest) == 9
 
 
-def test_an_acknowledgement_that_fails_for_what_nobody_foresaw_is_told_once(
-    batch, queue, clock, monkeypatch
+@pytest.mark.parametrize(
+    "error", [EndpointConnectionError(endpoint_url="http://sqs"), ZeroDivisionError()]
+)
+def test_an_acknowledgement_that_fails_is_told_and_holds_nothing_up(
+    batch, queue, clock, monkeypatch, error
 ):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(fail, "__name__", "delete")
     delete = queue.delete
-
-    def surprise(*_):
-        raise ArithmeticError("whatever")
-
-    monkeypatch.setattr(queue, "delete", surprise)
-    work(batch, clock, 0.01)
-    batch.acknowledge()
-    with pytest.raises(ArithmeticError):
+    monkeypatch.setattr(queue, "delete", fail)
+    with structlog.testing.capture_logs() as lines:
+        work(batch, clock, 0.01)
+        batch.done(batch.next(wait_s=0))
         batch.wait_acknowledged()
     monkeypatch.setattr(queue, "delete", delete)
-    batch.done(batch.next(wait_s=0))
     batch.end()
+    told = {"event": "queue_call_failed", "call": "delete", "error": type(error).__name__}
+    assert lines == [told | {"log_level": "warning"}]
     assert queue.said("delete") == [("m1",)]
+
+
+def test_a_job_does_not_wait_for_an_acknowledgement(batch, queue, clock, monkeypatch):
+    goes_on, gave_up = threading.Event(), []
+    monkeypatch.setattr(queue, "delete", lambda *_: gave_up.append(not goes_on.wait(10)))
+    work(batch, clock, 0.01, 0.01)  # the first is being acknowledged, the second waits for that
+    batch.next(wait_s=0)
+    clock.now += 10.1
+    batch.keep()
+    assert len(queue.said("hand_back")) == 1
+    goes_on.set()
+    batch.end()
+    assert not any(gave_up)

@@ -211,7 +211,9 @@ def test_a_loop_that_is_stuck_with_a_job_says_which_and_where_the_job_is(livenes
     ):
         assert not liveness.job_is_stuck(Progress(0, 0.0))
         clock.ahead_s = LOOP_LIMIT_S + 1
-        liveness.show(stopping=False)
+        main = threading.Thread(target=liveness.show, kwargs={"stopping": False})
+        main.start()
+        main.join()
     [line] = logged("loop_stuck")
     assert (line["prediction"], line["attempt"]) == ("P", 3)
     assert line["job_stacks"] == PlayedJobProcess().stacks()

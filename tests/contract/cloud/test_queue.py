@@ -176,8 +176,14 @@ def test_a_body_is_kept_to_the_byte_on_both_ways(cloud):
 def test_a_dead_letter_carries_its_reason(cloud):
     put(cloud)
     cloud.queue.dead_letter(take(cloud.queue), "the body is not JSON: “{”")
-    found = look(cloud, cloud.dlq_url, MessageAttributeNames=["reason"])
+    found = look(
+        cloud,
+        cloud.dlq_url,
+        MessageAttributeNames=["reason"],
+        MessageSystemAttributeNames=["ApproximateReceiveCount"],
+    )
     assert found["MessageAttributes"]["reason"]["StringValue"] == "the body is not JSON: “{”"
+    assert found["Attributes"]["ApproximateReceiveCount"] == "1"
     assert is_empty(cloud.queue)
 
 

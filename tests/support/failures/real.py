@@ -42,6 +42,7 @@ SECONDS = {0.1: 0.0, 2: 0.3, 15: 1.5, 70: 4.0}
 """How long a job of the plan takes here."""
 AWAKE_S = 1.0  # in which a worker that was held up does what it was about to do
 RUN_TIMEOUT_S = 180.0
+SKEW_S = 60.0  # a clock that is late by so much sends what was lost again as much later
 _NAMES = {
     Fault.OUT_OF_MEMORY: "memory",
     Fault.CHILD_KILLED: "killed",
@@ -244,9 +245,11 @@ class RealRuns:
                 self._down[service] = (time.monotonic() + plan.random.uniform(1, 6), how)
         if self._agenda.strikes(Fault.NETWORK_CUT):
             self._workers[0].is_cut_until = time.monotonic() + plan.random.uniform(1, 6)
-        if self._agenda.strikes(Fault.CLOCK_SKEW):
-            for one in self._workers:
-                one.skew_s = plan.random.uniform(-3600, 3600)
+        are_skewed = self._agenda.strikes(Fault.CLOCK_SKEW)
+        for one in self._workers:
+            skew_s = plan.random.uniform(-SKEW_S, SKEW_S) if are_skewed else 0.0
+            if skew_s != one.skew_s:
+                one.skew_s = skew_s
                 one.kill()
         return found
 

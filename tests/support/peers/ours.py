@@ -57,7 +57,7 @@ class NoJobProcess:
 
     wait_ready = stop = ensure_ready
 
-    def run(self, _job):
+    def run(self, _prediction):
         bench_job.run()
 
     def next_event(self, _timeout_s):
