@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from app.answers import LONGEST_HEADER
 from app.column_matches import MOST_NAMES, chosen, differing, merged, offered, wrong_with
 from app.problems import Problem
+from predictions.customer_file import LONGEST_COLUMN_NAME
 from predictions.errors import MissingColumn, MissingColumns
 from predictions.likeness import most_alike
 from predictions.record import Failure
@@ -102,7 +102,7 @@ def test_a_header_with_no_name_that_is_known_or_alike_offers_no_form(
 
 
 def test_of_very_many_names_some_are_offered_the_likely_ones_among_them():
-    header = ["y" * (LONGEST_HEADER + 1), *(f"x{place}" for place in range(1_000)), "Tenure"]
+    header = ["y" * (LONGEST_COLUMN_NAME + 1), *(f"x{place}" for place in range(1_000)), "Tenure"]
     failure = Failure(code="missing-columns", message="", hint="")
     error = MissingColumns(failure, (MissingColumn("tenure", "Tenure"),), tuple(header))
 

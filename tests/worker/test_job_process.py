@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
@@ -84,6 +85,18 @@ def test_one_that_says_what_is_no_event_is_killed(monkeypatch, garbage):
     process.stop()
 
 
+def test_one_that_could_not_be_started_is_started_again(job_process, monkeypatch):
+    job_process.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "multiprocessing.popen_spawn_posix.Popen", mock.Mock(side_effect=BlockingIOError)
+        )
+        with pytest.raises(BlockingIOError):
+            job_process.ensure_ready()
+    job_process.ensure_ready()
+    assert len(children()) == 1
+
+
 def test_stopping_kills_it(job_process):
     [child] = children()
     job_process.stop()
@@ -119,7 +132,7 @@ def test_a_model_that_cannot_be_used_is_named(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("is_at_work", [False, True], ids=["idle", "at work"])
-def test_it_is_gone_within_a_second_of_its_parents_death(is_at_work):
+def test_it_is_gone_within_a_second_of_its_parents_death(tmp_path, is_at_work):
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -144,7 +157,12 @@ def test_it_is_gone_within_a_second_of_its_parents_death(is_at_work):
             str(is_at_work),
         ],
         stdout=subprocess.PIPE,
-        env=os.environ | {"AWS_REGION": "eu-central-1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ
+        | {
+            "AWS_REGION": "eu-central-1",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "TMPDIR": str(tmp_path),  # nobody is left to remove the folder of its jobs
+        },
         text=True,
     )
     with parent:
