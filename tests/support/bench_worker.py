@@ -2,9 +2,9 @@
 
 Rates depend on the machine and on the emulator, so each is divided by that of a bare loop of the
 SDK's receive(10) and delete(10) in the same round, and the contenders take turns. Each finds its
-backlog when it starts; its rate is that between the first job and the last. In each round the better
-of two tries counts: what else a shared machine does can only slow one down. The figures go into
-docs/performance.md.
+backlog when it starts; its rate is that between the first job and the last. In each round the
+better of two tries counts: what else a shared machine does can only slow one down. The figures go
+into docs/performance.md.
 """
 
 from __future__ import annotations
