@@ -72,6 +72,9 @@ class SimulatedFuture:
 
     actor: Actor
 
+    def done(self) -> bool:
+        return self.actor.ended
+
     def result(self) -> None:
         here().sleep(math.inf, until=lambda: self.actor.ended)
 
