@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.answers import HeaderName
 from app.problems import Problem
-from predictions.customer_file import LONGEST_COLUMN_NAME, free_names
+from predictions.customer_file import free_names
 from predictions.errors import MissingColumns
 from predictions.likeness import most_alike
 from predictions.refusals import in_quotes
@@ -111,7 +111,7 @@ def offered(
 def offered_id(name: str, schema: CustomerSchema, remembered: Mapping[str, str]) -> Matching | None:
     """Make the form for a file without the id column; None when `name` may not stand for it."""
     used = {*schema.known_columns, *remembered.values()}
-    if schema.id_column is None or name in used or len(name) > LONGEST_COLUMN_NAME:
+    if schema.id_column is None or not free_names([name], used):
         return None
     return Matching((name,), (Choice(schema.id_column, is_needed=False, chosen=name),))
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 
 from predictions.work_queue import MOST_AT_ONCE, Received, WorkQueue
 
@@ -122,5 +123,7 @@ class Batch:
             return
         try:
             call(*messages, **how)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the jobs go on
+        except (BotoCoreError, ClientError) as exc:
             log.warning("queue_call_failed", call=call.__name__, error=type(exc).__name__)
+        except Exception as exc:  # noqa: BLE001 - a mistake here must not end a sound job
+            log.error("queue_call_failed", call=call.__name__, error=type(exc).__name__)

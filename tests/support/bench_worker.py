@@ -160,13 +160,13 @@ def kill_all(parent: subprocess.Popen[bytes]) -> None:
     parent.wait()
 
 
-def rate(contender: Contender, cloud: Cloud, folder: Path, backlog: int = BACKLOG) -> float:
+def rate(contender: Contender, cloud: Cloud, folder: Path) -> float:
     """Return how many jobs that do nothing it does in a second."""
     trial = Trial(contender, cloud, folder)
-    trial.send(backlog)
+    trial.send(BACKLOG)
     with trial.working():
-        began = trial.wait_until_begun(backlog)
-    return (backlog - 1) / (began[backlog - 1] - began[0])
+        began = trial.wait_until_begun(BACKLOG)
+    return (BACKLOG - 1) / (began[BACKLOG - 1] - began[0])
 
 
 def best_rates(cloud: Cloud, folder: Path) -> dict[Contender, float]:

@@ -160,10 +160,14 @@ def test_an_end_waits_until_all_is_acknowledged_and_handed_back(batch, queue, cl
 
 
 @pytest.mark.parametrize(
-    "error", [EndpointConnectionError(endpoint_url="http://sqs"), ZeroDivisionError()]
+    ("error", "level"),
+    [
+        (EndpointConnectionError(endpoint_url="http://sqs"), "warning"),
+        (ZeroDivisionError(), "error"),
+    ],
 )
 def test_an_acknowledgement_that_fails_is_told_and_holds_nothing_up(
-    batch, queue, clock, monkeypatch, error
+    batch, queue, clock, monkeypatch, error, level
 ):
     def fail(*_):
         raise error
@@ -178,7 +182,7 @@ def test_an_acknowledgement_that_fails_is_told_and_holds_nothing_up(
     monkeypatch.setattr(queue, "delete", delete)
     batch.end()
     told = {"event": "queue_call_failed", "call": "delete", "error": type(error).__name__}
-    assert lines == [told | {"log_level": "warning"}]
+    assert lines == [told | {"log_level": level}]
     assert queue.said("delete") == [("m1",)]
 
 

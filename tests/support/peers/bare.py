@@ -1,6 +1,7 @@
 """No worker at all: what SQS and the SDK alone take, receive(10) and delete(10).
 
-Its client checks no parameters, as RetainWise's does not."""
+Its client checks no parameters, as RetainWise's does not.
+"""
 
 import boto3
 from botocore.config import Config
