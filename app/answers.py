@@ -169,10 +169,11 @@ class ColumnAnswer(BaseModel):
     """One column that a customer file may have."""
 
     name: str
-    kind: Literal["id", "numeric", "categorical"]
+    kind: Literal["id", "numeric", "categorical", "boolean", "date"]
     categories: tuple[str, ...] = Field(
         description="The values that the model knows, in any capitals; another one counts as "
-        "empty, and is told in the summary's `new_values`. Categorical only."
+        "empty, and is told in the summary's `new_values`. Of a boolean column the words for no "
+        "and for yes; any usual ones are understood. Else empty."
     )
     needed: bool = Field(description="Without it a file is refused.")
 

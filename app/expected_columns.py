@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from predictions.schema import Column, CustomerSchema
@@ -55,18 +56,31 @@ def _holds(column: Column, is_revenue: bool) -> str:
         return "a number: what the customer pays each month"
     if column.kind == "numeric":
         return "a number"
+    if column.kind == "date":
+        return f"a date, such as {_day(column, 0.5)}"
+    if column.kind == "boolean":
+        return " or ".join(column.categories)
     listed = ", ".join(column.categories[:LISTED_CATEGORIES])
     more = len(column.categories) - LISTED_CATEGORIES
     return f"one of: {listed}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _values(column: Column) -> list[str]:
-    """Give each category as often as the others, and numbers evenly around the average."""
+    """Give each category as often as the others, and numbers and dates evenly."""
     customers = range(SAMPLE_CUSTOMERS)
     if column.categories:
         return [column.categories[i % len(column.categories)] for i in customers]
+    if column.kind == "date":
+        return [_day(column, i / (SAMPLE_CUSTOMERS - 1)) for i in customers]
     average = _AMOUNT if column.average is None else column.average
     if 0 < average < 1:  # as good as always the share of customers that have something
         return [str(int(i < average * SAMPLE_CUSTOMERS)) for i in customers]
     numbers = [average * (0.1 + 1.8 * i / (SAMPLE_CUSTOMERS - 1)) for i in customers]
     return [f"{number:.0f}" if abs(average) >= 10 else f"{number:.2f}" for number in numbers]
+
+
+def _day(column: Column, share: float) -> str:
+    """Write the day that lies so far between the first and the last of training."""
+    first, last = column.lowest or 0.0, column.highest or 0.0
+    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=first + share * (last - first))
+    return day.strftime(column.date_format or "%Y-%m-%d")

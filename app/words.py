@@ -14,6 +14,7 @@ _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _IN_A_COLUMN = {
     "not-a-number": "holds no number",
     "ambiguous-number": "can be read as two different numbers",
+    "not-a-date": "holds no date",
 }
 _IN_A_ROW = {
     "cell-count": "not as many cells as the header",

@@ -54,6 +54,13 @@ class RiskBand(_Frozen):
     from_probability: float = Field(ge=0, le=1, description="Lowest probability that is in it.")
 
 
+class Calibration(_Frozen):
+    """A straight line from the booster's log-odds to those that came true (Platt, 1999)."""
+
+    slope: float = Field(ge=0, description="What the booster's log-odds are multiplied by.")
+    intercept: float = Field(description="What is added then, log-odds.")
+
+
 class Metrics(_Frozen):
     """How good predictions are on rows that took no part in fitting what predicted them."""
 
@@ -96,6 +103,7 @@ class Schema(CustomerSchema):
     threshold: float = Field(description="Lowest probability that is predicted as positive.")
     bands: tuple[RiskBand, ...] = Field(description="Lowest risk first.")
     booster_sha256: str
+    calibration: Calibration
     metrics: Metrics = Field(description="Cross-validated on the training data.")
     training: Training
 

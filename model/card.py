@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from model.artifact import Schema
+from model.dates import as_text
 from predictions.schema import Column
 
 PIPE = r"\|"
@@ -71,10 +72,18 @@ Not features:
 """
 
 
+def _range(column: Column) -> tuple[float, float]:
+    return column.lowest or 0.0, column.highest or 0.0
+
+
 def _feature(column: Column) -> str:
-    if column.kind == "numeric":
-        learned = f"average {column.average:g}"
-    else:
+    if column.categories:
         learned = ", ".join(column.categories)
+    elif column.kind == "date":
+        first, last = (as_text(day, column.date_format) for day in _range(column))
+        learned = f"{first} to {last}"
+    else:
+        lowest, highest = _range(column)
+        learned = f"{lowest:g} to {highest:g}, average {column.average:g}"
     cells = (column.name, column.kind, learned)
     return f"| {' | '.join(cell.replace('|', PIPE) for cell in cells)} |"

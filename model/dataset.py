@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.features import encode
+from model.dates import date_format, dates
+from model.features import NO, YES, encode
 from model.numbers import decimal_mark, numbers
 from predictions.customer_file import open_customer_file
 from predictions.refusals import bad_file, in_quotes, listed, shown
@@ -27,6 +28,10 @@ MIN_ROWS_PER_CLASS = 20
 """Fewer leave folds with a handful of one class, and figures that mean nothing."""
 MAX_CATEGORIES = 200
 """More are names or codes, not categories: each has too few rows to learn from."""
+BLANK_WORDS = frozenset(
+    {"n/a", "#n/a", "na", "nan", "null", "none", "nil", "-", "--", "?", "unknown"}
+)
+"""What files write where there is no number, date, yes or no. Compared without capitals."""
 POSITIVE_WORDS = ("yes", "true", "1", "churned", "left")
 
 
@@ -179,18 +184,51 @@ def _column(name: str, cells: pd.Series[str], mark: str | None) -> Column | str:
     """Tell what a column is, or why it is no feature."""
     if cells.nunique() == 1:
         return "the same in every row"
-    filled = cells[cells != ""]
-    distinct = filled.nunique()
-    values, wrong = numbers(name, filled.tolist(), mark)
-    if not wrong:
-        if distinct == len(cells) and bool((values == np.floor(values)).all()):
-            return "looks like an id: another whole number in every row"
-        return Column(name=name, kind="numeric", average=float(f"{values.mean():.4g}"))
-    if distinct > len(filled) / 2:
+    times = cells[cells != ""].value_counts()
+    words = times.index.tolist()
+    blank = sorted({word.casefold() for word in words} & BLANK_WORDS)
+    filled = [word for word in words if word.casefold() not in blank]
+    if column := _yes_or_no(name, filled) or _measured(name, filled, times, mark):
+        return column.model_copy(update={"blank_words": tuple(blank)})
+    if not numbers(name, filled, mark)[1]:
+        return "looks like an id: another whole number in every row"
+    if len(words) > times.sum() / 2:
         return "looks like an id or free text: most rows have a value of their own"
-    if distinct > MAX_CATEGORIES:
-        return f"{distinct} different texts, more than {MAX_CATEGORIES}"
-    return Column(name=name, kind="categorical", categories=tuple(sorted(filled.unique())))
+    if len(words) > MAX_CATEGORIES:
+        return f"{len(words)} different texts, more than {MAX_CATEGORIES}"
+    return Column(name=name, kind="categorical", categories=tuple(sorted(words)))
+
+
+def _yes_or_no(name: str, words: Sequence[str]) -> Column | None:
+    """words: different ones, the most frequent first."""
+    no = [word for word in words if word.casefold() in NO]
+    yes = [word for word in words if word.casefold() in YES]
+    if not no or not yes or len(no) + len(yes) < len(words):
+        return None
+    return Column(name=name, kind="boolean", categories=(no[0], yes[0]))
+
+
+def _measured(
+    name: str, words: Sequence[str], times: pd.Series[int], mark: str | None
+) -> Column | None:
+    """Tell a column of numbers or dates; None where it is neither, or whole numbers as ids are."""
+    values, wrong = numbers(name, words, mark)
+    form = date_format(words) if wrong else None
+    if form is not None:
+        values, wrong = dates(name, words, form)
+    if wrong or not words:
+        return None
+    weights = times[list(words)].to_numpy()
+    if form is None and len(words) == weights.sum() and bool((values == np.floor(values)).all()):
+        return None
+    return Column(
+        name=name,
+        kind="numeric" if form is None else "date",
+        average=float(f"{np.average(values, weights=weights):.4g}"),
+        lowest=float(values.min()),
+        highest=float(values.max()),
+        date_format=form,
+    )
 
 
 def _check_revenue(table: pd.DataFrame, revenue_column: str, mark: str | None) -> None:

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.dates import dates
 from model.numbers import numbers
 from predictions.customer_file import CellError
 from predictions.schema import Column
+
+# Compared without capitals.
+YES = frozenset({"yes", "true", "1", "y", "t", "1.0"})
+NO = frozenset({"no", "false", "0", "n", "f", "0.0"})
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,9 @@ class Features:
     matrix: NDArray[np.float32]
     """(n_rows, n_columns) in the schema's order; NaN where a cell is blank, new or wrong."""
     new: NDArray[np.bool_]
-    """The same shape: where a cell holds a category that the model does not know."""
+    """The same shape: where a cell holds a category, or a word for yes or no, that is unknown."""
+    out_of_range: NDArray[np.bool_]
+    """The same shape: where a number or a date is outside those of the training rows."""
     cells: tuple[Sequence[str], ...]
     """For each column of the matrix the n_rows cells, trimmed."""
     errors: Mapping[int, tuple[CellError, ...]]
@@ -43,18 +50,57 @@ def encode(
     trimmed = tuple([cell.strip() for cell in cells[column.name]] for column in columns)
     matrix = np.empty((len(trimmed[0]), len(columns)), dtype=np.float32)
     new = np.zeros(matrix.shape, dtype=np.bool_)
+    out_of_range = np.zeros(matrix.shape, dtype=np.bool_)
     errors: dict[int, tuple[CellError, ...]] = {}
     for position, column in enumerate(columns):
-        if column.kind == "numeric":
-            values, wrong = numbers(
-                (called or {}).get(column.name, column.name), trimmed[position], mark
-            )
-            errors = joined(errors, wrong)
-        else:
+        unknown: list[int] = []
+        if column.kind == "categorical":
             values, unknown = _codes(column.categories, trimmed[position])
-            new[unknown, position] = True
+        elif column.kind == "boolean":
+            values, unknown = _yes_or_no(column, trimmed[position])
+        else:
+            name = (called or {}).get(column.name, column.name)
+            values, wrong = measured(column, name, trimmed[position], mark)
+            errors = joined(errors, wrong)
+        new[unknown, position] = True
         matrix[:, position] = values
-    return Features(matrix, new, trimmed, errors)
+        if column.lowest is not None and column.highest is not None:
+            # In 32 bits, as the matrix has it: the lowest of training is not below itself.
+            lowest, highest = np.array([column.lowest, column.highest], dtype=np.float32)
+            seen = matrix[:, position]
+            out_of_range[:, position] = (seen < lowest) | (seen > highest)
+    return Features(matrix, new, out_of_range, trimmed, errors)
+
+
+def measured(
+    column: Column, name: str, cells: Sequence[str], mark: str | None
+) -> tuple[NDArray[np.float64], dict[int, CellError]]:
+    """Read a column of numbers or dates, which the file calls `name`.
+
+    Returns the values, NaN where there is none, and what is wrong with a cell, by its index.
+    """
+    if column.kind == "date":
+        values, wrong = dates(name, cells, column.date_format)
+    else:
+        values, wrong = numbers(name, cells, mark)
+    blank = column.blank_words
+    return values, {i: error for i, error in wrong.items() if cells[i].casefold() not in blank}
+
+
+def _yes_or_no(column: Column, cells: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+    """Read a column of words for yes and no.
+
+    Returns 1, 0 or NaN for each cell, and which cells are another word.
+    """
+    values = {cell: _truth(cell.casefold()) for cell in set(cells)}
+    blank = ("", *column.blank_words)
+    other = {c for c, value in values.items() if value is None and c.casefold() not in blank}
+    truths = np.array([values[cell] for cell in cells], dtype=np.float64)
+    return truths, [row for row, cell in enumerate(cells) if cell in other] if other else []
+
+
+def _truth(word: str) -> float | None:
+    return 1.0 if word in YES else 0.0 if word in NO else None
 
 
 def _codes(

@@ -84,7 +84,7 @@ class RaisingReasons:
     def __init__(self, schema: Sequence[Column]) -> None:
         self._schema = schema
         self._averages = np.array([column.average or 0.0 for column in schema])
-        self._numeric = np.array([column.kind == "numeric" for column in schema])
+        self._numeric = np.array([not column.categories for column in schema])
         self._customers: Counter[int] = Counter()
 
     def add(self, features: Features, top: Strongest, scored: NDArray[np.bool_]) -> None:
@@ -113,7 +113,7 @@ class RaisingReasons:
             value = "missing"
         elif group == NEW:
             value = "new to the model"
-        elif column.kind == "categorical":
+        elif column.categories:
             value = column.categories[group]
         else:
             value = f"{'above' if group else 'at or below'} the average of {column.average:g}"

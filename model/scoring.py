@@ -99,4 +99,6 @@ def explain(model: Model, matrix: NDArray[np.float32], threads: int) -> NDArray[
     )
     model.booster.set_param({"nthread": threads})
     contributions: NDArray[np.float32] = model.booster.predict(data, pred_contribs=True)
+    contributions *= model.schema.calibration.slope
+    contributions[:, -1] += model.schema.calibration.intercept
     return contributions

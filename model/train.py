@@ -19,7 +19,7 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from model.artifact import Metrics, RiskBand, Schema, Training, feature_types, save
+from model.artifact import Calibration, Metrics, RiskBand, Schema, Training, feature_types, save
 from model.card import model_card
 from model.dataset import Dataset, read_dataset
 from model.metrics import measure
@@ -98,6 +98,7 @@ def train(
         threshold=THRESHOLD,
         bands=BANDS,
         booster_sha256=hashlib.sha256(raw).hexdigest(),
+        calibration=Calibration(slope=1.0, intercept=0.0),
         metrics=metrics,
         training=Training(
             data_sha256=data.sha256,

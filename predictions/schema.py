@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 """Format of the folder. Raise it whenever a program of today would misread a folder of tomorrow."""
 
 SCHEMA_FILE = "schema.json"
@@ -29,12 +29,26 @@ class Column(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    kind: Literal["numeric", "categorical"]
+    kind: Literal["numeric", "categorical", "boolean", "date"]
     categories: tuple[str, ...] = Field(
-        default=(), description="Categorical only; a cell's code is its position here."
+        default=(),
+        description="Categorical: those learned from, sorted; a cell's code is its position here. "
+        "Boolean: the training file's words for no and for yes. Else empty.",
     )
     average: float | None = Field(
-        default=None, description="Numeric only: mean while training, four digits; for summaries."
+        default=None,
+        description="Numeric and date: mean while training, four digits; for summaries. A date "
+        "is a number of days since 1970-01-01; the time of day is the fraction.",
+    )
+    lowest: float | None = Field(default=None, description="Like `average`, exact.")
+    highest: float | None = Field(default=None, description="Like `average`, exact.")
+    blank_words: tuple[str, ...] = Field(
+        default=(),
+        description="What the training file writes where it has no value, such as n/a, in small "
+        "letters: as good as blank. Not categorical: there each is a category.",
+    )
+    date_format: str | None = Field(
+        default=None, description="Date only: as strptime has it; a time of day may follow."
     )
 
 
@@ -43,7 +57,7 @@ class CustomerSchema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     version: str = Field(description="Name and the first 12 digits of the content's hash.")
     columns: tuple[Column, ...] = Field(min_length=1)
     id_column: str | None

@@ -35,6 +35,8 @@ def test_a_column_holds_a_number_or_one_of_its_categories():
     schema = schema_of(
         Column(name="plan", kind="categorical", categories=("Yes", "No")),
         Column(name="months", kind="numeric", average=3.5),
+        Column(name="senior", kind="boolean", categories=("0", "1")),
+        Column(name="since", kind="date", lowest=0, highest=2, date_format="%d.%m.%Y"),
         id_column="who",
         revenue_column="fee",
     )
@@ -43,6 +45,8 @@ def test_a_column_holds_a_number_or_one_of_its_categories():
         "who": ("your own name for the customer; without it rows are numbered", False),
         "plan": ("one of: Yes, No", True),
         "months": ("a number", True),
+        "senior": ("0 or 1", True),
+        "since": ("a date, such as 02.01.1970", True),
         "fee": ("a number: what the customer pays each month", True),
     }
 
@@ -81,13 +85,15 @@ def test_the_sample_stays_near_what_the_model_knows():
         Column(name="plan", kind="categorical", categories=("a,b", "c")),
         Column(name="months", kind="numeric", average=30.0),
         Column(name="has_one", kind="numeric", average=0.15),
+        Column(name="since", kind="date", lowest=0, highest=19, date_format="%d.%m.%Y"),
         revenue_column="fee",
     )
 
     _, *rows = csv.reader(sample_file(schema).splitlines())
-    plans, months, flags, fees = zip(*rows, strict=True)
+    plans, months, flags, days, fees = zip(*rows, strict=True)
 
     assert (plans.count("a,b"), plans.count("c")) == (10, 10)
     assert 29 <= sum(map(float, months)) / 20 <= 31
     assert (flags.count("1"), flags.count("0")) == (3, 17)
+    assert sorted(days) == [f"{day:02}.01.1970" for day in range(1, 21)]
     assert all(float(fee) > 0 for fee in fees)

@@ -36,8 +36,8 @@ def test_another_booster_is_refused_before_it_is_read(folder):
 
 
 def test_a_later_format_is_refused_by_its_number(folder):
-    change_schema(folder, format=2)
-    with pytest.raises(BadArtifact, match=r"format 2, this program reads 1"):
+    change_schema(folder, format=3)
+    with pytest.raises(BadArtifact, match=r"format 3, this program reads 2"):
         load(folder)
 
 

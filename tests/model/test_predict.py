@@ -105,7 +105,7 @@ def test_reasons_show_the_value_of_the_file(run, telco):
     assert result.loc[0, "reason_1":"reason_3"].tolist() == [
         "tenure is 1: raises the risk",
         "Contract is Month-to-month: raises the risk",
-        "TotalCharges is 29.85: raises the risk",
+        "InternetService is DSL: lowers the risk",
     ]
 
 
