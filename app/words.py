@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from flask import Flask
@@ -11,6 +12,7 @@ from predictions.record import Prediction, RowError, RowErrorCount, Status
 from predictions.refusals import in_rows, new_values
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_RAISES = re.compile(r":? raises? the risk$")  # with a colon: of results from before
 _IN_A_COLUMN = {
     "not-a-number": "holds no number",
     "ambiguous-number": "can be read as two different numbers",
@@ -56,7 +58,7 @@ def step(prediction: Prediction) -> str:
 
 def reason(text: str) -> str:
     """Shorten one reason of the model where nothing but what raises the risk is expected."""
-    return text.removesuffix(": raises the risk")
+    return _RAISES.sub("", text)
 
 
 def row_error(error: RowErrorCount, listed: Sequence[RowError]) -> str:

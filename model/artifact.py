@@ -29,7 +29,8 @@ from predictions.schema import (
 )
 
 if TYPE_CHECKING:
-    import xgboost
+    from model.kernel import Tables
+    from model.tables import Bins
 
 SHIPPED = Path(__file__).parent / "artifacts" / "telco"
 """The model that comes with the program."""
@@ -119,7 +120,9 @@ class Model:
     """A model that is ready to score."""
 
     schema: Schema
-    booster: xgboost.Booster
+    bins: Bins
+    tables: Tables
+    """The booster and its calibration, as what scores by them."""
 
     @property
     def version(self) -> str:
@@ -136,7 +139,7 @@ def save(folder: Path, schema: Schema, booster: bytes, card: str) -> None:
 
 
 def load(folder: Path) -> Model:
-    """Read an artifact and check it against itself, before XGBoost sees a byte of it.
+    """Read an artifact, check it against itself and make it ready to score.
 
     Raises BadArtifact, which names the file and what is wrong with it.
     """
@@ -149,9 +152,16 @@ def load(folder: Path) -> Model:
             f"{path}: sha256 is {found}, but {SCHEMA_FILE} says {schema.booster_sha256}"
         )
 
-    import xgboost  # a second and 100 MiB: only for those who score
+    from model.tables import bins_of, tabulate  # Numba: only for those who score
+    from model.trees import read_booster
 
-    return Model(schema, xgboost.Booster(model_file=bytearray(raw)))
+    try:
+        ensemble = read_booster(raw)
+        bins = bins_of(ensemble, schema.columns)
+    except ValueError as exc:
+        raise BadArtifact(f"{path}: {exc}") from exc
+    line = schema.calibration
+    return Model(schema, bins, tabulate(ensemble, bins, line.slope, line.intercept))
 
 
 def _read_schema(folder: Path) -> Schema:

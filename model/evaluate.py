@@ -47,7 +47,9 @@ def evaluate(
     mark = FileMark(opened, schema)
     with opened() as customers:
         for block in customers.blocks(BLOCK_ROWS):
-            scores = score(block, model, customers.called, threads, mark=mark.for_block(block))
+            scores = score(
+                block, model, customers.called, mark=mark.for_block(block), reasons=False
+            )
             words = np.array([word.strip() for word in block.columns[label]], dtype=object)
             measured = scores.scored & (words != "")
             left.append(words[measured] == schema.positive)

@@ -35,10 +35,19 @@ class FileMark:
         Raises BadCustomerFile when the rest of the file cannot be read.
         """
         is_needed = any(is_any_unclear(block.columns[name]) for name in self._names)
-        return self._mark if is_needed else None
+        return self.told if is_needed else None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the file has been read for it."""
+        return "told" in self.__dict__
 
     @cached_property
-    def _mark(self) -> str | None:
+    def told(self) -> str | None:
+        """The mark; None where the file has none. Reads the file when it is first asked for.
+
+        Raises BadCustomerFile when the rest of the file cannot be read.
+        """
         with self._opened() as customers:
             return decimal_mark(self._numbers_of(customers))
 

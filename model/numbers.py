@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from predictions.customer_file import CellError
@@ -24,6 +23,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 # Spaces (also those that do not break) and apostrophes group digits and are never decimal marks.
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}([ '\u2019\u00a0\u202f])\d{3}(?:\1\d{3})*([.,]\d*)?")
+_PLAIN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 _AMBIGUOUS_LINE = re.compile(rf"^[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*$", re.MULTILINE)
 _POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
@@ -73,8 +73,8 @@ def numbers(
 
 
 def _parsed(cells: Sequence[str]) -> NDArray[np.float64]:
-    parsed = pd.to_numeric(np.array(cells, dtype=object), errors="coerce")
-    return np.array(parsed, dtype=np.float64)
+    found = [float(cell) if _PLAIN.fullmatch(cell) else np.nan for cell in cells]
+    return np.array(found, dtype=np.float64)
 
 
 def _plain(cell: str, mark: str | None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,14 @@ from pathlib import Path
 from model import result
 from model.artifact import Model
 from model.file_mark import FileMark
+from model.lines import NOT_TOLD, LineScorer, ScoredText
 from model.scoring import score
 from model.tally import Tally
-from predictions.customer_file import open_customer_file
+from predictions.customer_file import Block, CustomerFile, open_customer_file
 from predictions.record import CustomerAtRisk, NewValue, RowError, Summary
 
-BLOCK_ROWS = 20_000
+BLOCK_ROWS = 2_000
+"""Of rows that are read cell by cell."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ def score_file(
     threads: int,
     progress: Callable[[int, float], None],
     matches: Mapping[str, str] | None = None,
+    reasons: bool = True,
 ) -> Scored:
     """Score the customers in `source` and write the result to `target`.
 
+    threads: how many score at a time; it changes nothing in the result.
     matches: what the file calls columns of the model where the names differ.
-    progress: called after each block with the rows done and the share of bytes read, in [0, 1].
+    progress: called after each part with the rows done and the share of bytes read, in [0, 1].
+    reasons: without them neither the result nor the summary says why.
     Raises BadCustomerFile when the file as a whole cannot be scored; `target` is then as it was.
     """
     schema = model.schema
@@ -61,27 +67,74 @@ def score_file(
         optional=schema.optional_columns,
         matches=matches,
     )
-    mark = FileMark(opened, schema)
     # A folder of our own, so that no file of the person's is in the way; on the target's disk.
     with tempfile.TemporaryDirectory(prefix=".retainwise-", dir=target.parent) as folder:
         unfinished = Path(folder) / "result.csv"
-        with opened() as customers, unfinished.open("w", encoding="utf-8", newline="") as out:
+        with opened() as customers, unfinished.open("wb") as out:
             called = customers.called
-            tally = Tally(schema, called)
-            writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-            writer.writerow(result.header(schema, called.get(schema.id_column or "")))
-            for block in customers.blocks(BLOCK_ROWS):
-                scores = score(block, model, called, threads, mark=mark.for_block(block))
-                writer.writerows(result.rows(schema, scores))
-                tally.add(scores)
+            tally = Tally(model, called)
+            header = result.header(schema, called.get(schema.id_column or ""), reasons=reasons)
+            out.write(result.line(header).encode())
+            mark = FileMark(opened, schema)
+            for part in _in_order(_parts(customers, model, mark, reasons=reasons), threads):
+                out.write(part.text)
+                for scores in part.scores:
+                    tally.add(scores)
                 progress(tally.rows, customers.bytes_read / size_bytes)
         unfinished.replace(target)
     return Scored(
         tally.rows,
         tally.rows_failed,
         tally.summary(),
-        tuple(tally.customers_at_risk),
+        tally.customers_at_risk,
         tuple(tally.row_errors),
         new_values=tally.new_values,
         ids_are_row_numbers=schema.id_column not in called,
     )
+
+
+Work = Callable[[], ScoredText]
+
+
+def _parts(
+    customers: CustomerFile, model: Model, mark: FileMark, *, reasons: bool
+) -> Iterator[Work]:
+    """Read the file and yield what scores each part of it."""
+    lines = LineScorer(model, customers, reasons=reasons)
+    while (text := customers.next_text()) is not None:
+        read = lines.read(text, mark.told if mark.is_told else NOT_TOLD)
+        if read.asks_for_mark:
+            read = lines.read(text, mark.told)
+        if read.count:
+            first_row = customers.rows_read + 1
+            customers.took(read.count)
+            of_odd = mark.for_block(read.odd) if read.odd else None
+            yield partial(lines.score, read, first_row, of_odd)
+        for block in customers.blocks_of(read.rest, BLOCK_ROWS):
+            of_block = mark.for_block(block)
+            yield partial(_score_block, block, model, customers.called, of_block, reasons)
+
+
+def _score_block(
+    block: Block, model: Model, called: Mapping[str, str], mark: str | None, reasons: bool
+) -> ScoredText:
+    scores = score(block, model, called, mark=mark, reasons=reasons)
+    lines = (result.line_of(scores, row) for row in range(len(block)))
+    return ScoredText("".join(lines).encode(), (scores,))
+
+
+def _in_order(parts: Iterator[Work], threads: int) -> Iterator[ScoredText]:
+    """Score parts, several at a time, and yield what came of them in their order."""
+    if threads == 1:
+        for part in parts:
+            yield part()
+        return
+    # One thread reads and writes. Few parts wait, so that memory does not grow with the file.
+    with ThreadPoolExecutor(threads - 1) as pool:
+        waiting: deque[Future[ScoredText]] = deque()
+        for part in parts:
+            waiting.append(pool.submit(part))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -2,119 +2,133 @@
 
 A contribution is a SHAP value in log-odds: how far this customer's value of one column moves the
 prediction away from the model's average. All of a customer's contributions and the average add up
-to the log-odds of the prediction, so the largest are the reasons, exactly.
+to the log-odds of the prediction, so the largest are the reasons, exactly. The words are those of a
+person who knows the customers and not the model: "Month-to-month contract raises the risk".
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.features import Features
+from model.dates import as_text
+from model.tables import Bins, above
 from predictions.record import Reason
 from predictions.refusals import shown
 from predictions.schema import Column
 
 REASONS = 3
-GROUPS = 1024
-"""More than a column has groups: a category each, or two sides of an average, missing or new."""
-MISSING, NEW = -1, -2
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s.\-]+")
+_LINKS = re.compile(r" (?:of|per|in|since|with|for|to|from|by|on|at) ")
+_NO_PLURAL = ("ss", "us", "is")
 
 
-@dataclass(frozen=True)
-class Strongest:
-    """The columns that moved each prediction most."""
+def in_words(name: str) -> str:
+    """Write a column's name as a person would: MonthlyCharges, monthly_charges: monthly charges."""
+    found = _WORDS.findall(name)
+    if not found or name.isupper():
+        return shown(name.lower().replace("_", " ").strip() or name)
+    is_short = [len(word) > 1 and word.isupper() for word in found]  # ARPU stays ARPU
+    words = [word if short else word.lower() for word, short in zip(found, is_short, strict=True)]
+    return shown(" ".join(words))
 
-    columns: NDArray[np.intp]
-    """(n_rows, at most 3): positions in the schema, strongest first; earlier column on a tie."""
-    effects: NDArray[np.float32]
-    """The same shape: their contributions, log-odds; positive raises the risk."""
 
+def sentence(
+    column: Column, bins: Bins, position: int, found: int, cell: str, effect: float
+) -> str:
+    """Say that a value raises or lowers the risk.
 
-def strongest_of(contributions: NDArray[np.float32]) -> Strongest:
-    """Find the three largest contributions of each row, by absolute value.
-
-    contributions: (n_rows, n_columns), without the model's average.
+    position: the column's place in the model. found: the value's bin. cell: as the file has it.
+    effect: log-odds; the sentence is empty where it is 0.
     """
-    columns = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :REASONS]
-    return Strongest(columns, np.take_along_axis(contributions, columns, axis=1))
-
-
-def in_words(schema: Sequence[Column], features: Features, top: Strongest) -> list[list[str]]:
-    """Say each rank's reasons: at most 3 lists of n_rows sentences, empty where nothing moved."""
-    unseen = np.isnan(features.matrix)
-    said = []
-    for columns, effects in zip(top.columns.T, top.effects.T, strict=True):
-        rows = np.arange(len(columns))
-        said.append(
-            [
-                _sentence(schema[column].name, features.cells[column][row], is_unseen, effect)
-                for row, (column, is_unseen, effect) in enumerate(
-                    zip(
-                        columns.tolist(),
-                        unseen[rows, columns].tolist(),
-                        effects.tolist(),
-                        strict=True,
-                    )
-                )
-            ]
-        )
-    return said
-
-
-def _sentence(name: str, cell: str, is_unseen: bool, effect: float) -> str:
     if effect == 0:
         return ""
-    if not is_unseen:
-        value = f"is {shown(cell)}"
-    elif cell:
-        value = f"is {shown(cell)}, which is new to the model"
+    name = in_words(column.name)
+    size = int(bins.sizes[position])
+    if found == size - 1:
+        subject = f"Missing {name}"
+    elif column.kind in ("numeric", "date"):
+        subject = f"{_capital(name)} of {shown(cell)}"
+    elif found == size - 2:
+        subject = f"New {name} “{shown(cell)}”"
     else:
-        value = "is missing"
-    return f"{name} {value}: {'raises' if effect > 0 else 'lowers'} the risk"
+        subject = _of_word(column, name, found)
+    return f"{subject} {_verb(name, effect > 0)}"
+
+
+def group(column: Column, bins: Bins, position: int, found: int) -> str:
+    """Say it of all customers whose values are alike: numbers are on one side of the average."""
+    name = in_words(column.name)
+    size = int(bins.sizes[position])
+    if found < size - 1 and column.kind in ("numeric", "date") and column.average is not None:
+        is_above = found > np.searchsorted(bins.cuts[position], above(column.average))
+        side = "above" if is_above else "at or below"
+        return f"{_capital(name)} {side} the average of {_average(column)} {_verb(name, True)}"
+    if found == size - 2:
+        return f"New {name} {_verb(name, True)}"
+    return sentence(column, bins, position, found, "", 1.0)
 
 
 class RaisingReasons:
     """Counts what raises the risk over a whole file; numbers are grouped around their average."""
 
-    def __init__(self, schema: Sequence[Column]) -> None:
-        self._schema = schema
-        self._averages = np.array([column.average or 0.0 for column in schema])
-        self._numeric = np.array([not column.categories for column in schema])
-        self._customers: Counter[int] = Counter()
+    def __init__(self, columns: tuple[Column, ...], bins: Bins) -> None:
+        self._columns, self._bins = columns, bins
+        self._first = np.concatenate([[0], np.cumsum(bins.sizes)])
+        self._customers = np.zeros(self._first[-1], dtype=np.int64)
 
-    def add(self, features: Features, top: Strongest, scored: NDArray[np.bool_]) -> None:
-        """Count one block's rows that were scored."""
-        groups = np.where(self._numeric, features.matrix > self._averages, features.matrix)
-        groups = np.where(np.isnan(features.matrix), MISSING, groups)
-        groups = np.where(features.new, NEW, groups)
-        chosen = np.take_along_axis(groups, top.columns, axis=1).astype(np.int64)
-        keys = top.columns * GROUPS + (chosen - NEW)
-        raising = (top.effects > 0) & scored[:, np.newaxis]
-        for key, customers in zip(*np.unique(keys[raising], return_counts=True), strict=True):
-            self._customers[int(key)] += int(customers)
+    def add(
+        self, bins: NDArray[np.uint16], columns: NDArray[np.int64], effects: NDArray[np.float64]
+    ) -> None:
+        """Count rows.
+
+        bins: (n_columns, n_rows). columns, effects: (n_ranks, n_rows), the strongest.
+        """
+        for of_rank, effect in zip(columns, effects, strict=True):
+            raising = effect > 0
+            chosen = of_rank[raising]
+            found = self._first[chosen] + bins[chosen, np.flatnonzero(raising)]
+            self._customers += np.bincount(found, minlength=len(self._customers))
 
     def most_frequent(self, limit: int) -> tuple[Reason, ...]:
         """Return the reasons that most customers have, most frequent first."""
-        ranked = sorted(self._customers.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(
-            Reason(reason=self._group(key), customers=customers)
-            for key, customers in ranked[:limit]
-        )
+        customers: dict[str, int] = {}
+        for at in np.flatnonzero(self._customers).tolist():
+            position = int(np.searchsorted(self._first, at, side="right")) - 1
+            found = at - int(self._first[position])
+            reason = group(self._columns[position], self._bins, position, found)
+            customers[reason] = customers.get(reason, 0) + int(self._customers[at])
+        ranked = sorted(customers.items(), key=lambda item: -item[1])[:limit]
+        return tuple(Reason(reason=reason, customers=count) for reason, count in ranked)
 
-    def _group(self, key: int) -> str:
-        position, group = divmod(key, GROUPS)
-        column, group = self._schema[position], group + NEW
-        if group == MISSING:
-            value = "missing"
-        elif group == NEW:
-            value = "new to the model"
-        elif column.categories:
-            value = column.categories[group]
-        else:
-            value = f"{'above' if group else 'at or below'} the average of {column.average:g}"
-        return f"{column.name} is {value}: raises the risk"
+
+def _of_word(column: Column, name: str, found: int) -> str:
+    if column.kind == "boolean":
+        return f"{_capital(name)} ({'yes' if found else 'no'})"
+    word = shown(column.categories[found])
+    if word.casefold() in ("yes", "no"):
+        return f"{_capital(name)} ({word.lower()})"
+    if word.casefold().startswith("no "):  # No phone service (multiple lines)
+        return f"{word} ({name})"
+    if not any(map(str.isalpha, word)):  # a code
+        return f"{_capital(name)} {word}"
+    return f"{word} {name}"
+
+
+def _verb(name: str, raises: bool) -> str:
+    head = _LINKS.split(name, maxsplit=1)[0]
+    is_plural = head.endswith("s") and not head.endswith(_NO_PLURAL)
+    verb = "raise" if raises else "lower"
+    return f"{verb}{'' if is_plural else 's'} the risk"
+
+
+def _average(column: Column) -> str:
+    if column.kind == "date" and column.average is not None:
+        return as_text(column.average, column.date_format)
+    return f"{column.average:g}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -8,13 +8,14 @@ with its quotation mark: so in every text what follows such a mark is judged as 
 
 from __future__ import annotations
 
+import csv
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from model.artifact import Schema
 from model.reasons import REASONS
-from model.scoring import PROBABILITY_DIGITS, Scores
+from model.scoring import MILLION, PROBABILITY_DIGITS, Scores
 
 ROW_NUMBER = "row"
 """Name of the first column where the customer file has no id column."""
@@ -26,42 +27,51 @@ _INVISIBLE = frozenset({"Z", "C", "M"})
 """Unicode's separators, control and format characters, and marks with no letter to stand on."""
 
 
-def header(schema: Schema, id_column: str | None) -> list[str]:
+def header(schema: Schema, id_column: str | None, *, reasons: bool) -> list[str]:
     """Return the names of the result's columns."""
     return [
         neutral(id_column or ROW_NUMBER),
         "churn_probability",
         "churn_prediction",
         "risk_band",
-        *(f"reason_{rank}" for rank in range(1, REASONS + 1)),
+        *(f"reason_{rank}" for rank in range(1, REASONS + 1) if reasons),
         *(["revenue_at_risk"] if schema.revenue_column is not None else []),
         "error",
     ]
 
 
-def rows(schema: Schema, scores: Scores) -> Iterator[list[str]]:
-    """Yield a block's rows in the order of the header; a failed row has its id and its error."""
-    labels = [neutral(schema.negative), neutral(schema.positive)]
-    bands = [neutral(band.name) for band in schema.bands]
-    columns = [
-        [neutral(customer) for customer in scores.ids],
-        [f"{p:.{PROBABILITY_DIGITS}f}" for p in scores.probability.tolist()],
-        [labels[positive] for positive in (scores.probability >= schema.threshold).tolist()],
-        [bands[position] for position in scores.band.tolist()],
-        *([neutral(reason) for reason in rank] for rank in scores.reasons),
+def line_of(scores: Scores, row: int) -> str:
+    """Return a row's line, in the order of the header; a failed row has its id and its error."""
+    schema = scores.model.schema
+    label = (schema.negative, schema.positive)[int(scores.positive[row])]
+    cells = [
+        f"{scores.micros[row] / MILLION:.{PROBABILITY_DIGITS}f}",
+        neutral(label),
+        neutral(schema.bands[scores.bands[row]].name),
+        *map(neutral, scores.reasons_of(row)),
     ]
     if scores.revenue_at_risk is not None:
-        columns.append([_money(amount) for amount in scores.revenue_at_risk.tolist()])
-    for index, (customer, *cells) in enumerate(zip(*columns, strict=True)):
-        errors = scores.errors.get(index)
-        if errors is None:
-            yield [customer, *cells, ""]
-        else:
-            yield [
-                customer,
-                *[""] * len(cells),
-                neutral("; ".join(error.message for error in errors)),
-            ]
+        cells.append(_money(float(scores.revenue_at_risk[row])))
+    error = ""
+    if not scores.scored[row]:
+        cells = [""] * len(cells)
+        error = "; ".join(error.message for error in scores.errors[row])
+    return line([neutral(scores.id_of(row)), *cells, neutral(error)])
+
+
+def line(cells: Sequence[str]) -> str:
+    """Return a line of the file."""
+    return str(_LINES.writerow(cells))
+
+
+class _Echo:
+    """What csv writes to, so that it returns its line."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+_LINES = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
 
 
 def neutral(text: str) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model.artifact import Schema
+from model import kernel
+from model.artifact import Model
 from model.reasons import RaisingReasons
-from model.scoring import Scores
+from model.scoring import MILLION, Scores
+from model.tables import starts
 from predictions.record import (
     Band,
+    ColumnCount,
     CustomerAtRisk,
     NewValue,
-    NewValueCount,
     RowError,
     RowErrorCount,
     Summary,
@@ -30,43 +34,46 @@ LISTED_ROWS = 100
 class Tally:
     """What the blocks seen so far say together."""
 
-    def __init__(self, schema: Schema, called: Mapping[str, str]) -> None:
+    def __init__(self, model: Model, called: Mapping[str, str]) -> None:
         """called: what the file calls each column that it has."""
-        self._schema = schema
-        self._called = called
+        self._schema, self._bins, self._called = model.schema, model.bins, called
         self.rows = 0
         self.rows_failed = 0
-        self.customers_at_risk: list[CustomerAtRisk] = []
-        """The customers most likely to leave, most likely first; file order on a tie."""
-        self._probability = 0.0
-        self._positive = 0
-        self._revenue_at_risk = 0.0
-        self._per_band = np.zeros(len(schema.bands), dtype=np.int64)
-        self._reasons = RaisingReasons(schema.columns)
         self.row_errors: list[RowError] = []
         """All that is wrong with each of the first hundred rows without a score."""
+        self._at_risk: list[tuple[int, int, CustomerAtRisk]] = []
+        """With the probability below zero and the row, in the order of both."""
+        self._micros = self._positive = 0
+        self._revenue_at_risk = 0.0
+        self._per_band = np.zeros(len(self._schema.bands), dtype=np.int64)
+        self._reasons = RaisingReasons(self._schema.columns, self._bins)
         self._error_rows: Counter[tuple[str, str | None]] = Counter()
         self._first_rows: dict[tuple[str, str | None], int] = {}
-        self._new_rows = np.zeros(len(schema.columns), dtype=np.int64)
+        self._first_bin = starts(self._bins.sizes.tolist())
+        self._rows_by_bin = np.zeros(self._first_bin[-1], dtype=np.int64)
+        self._first_row_by_bin = np.zeros(self._first_bin[-1], dtype=np.int64)
         self._new_values: dict[int, NewValue] = {}
 
     def add(self, scores: Scores) -> None:
-        """Count one block."""
-        scored = scores.scored
-        self.rows += len(scored)
-        probability = scores.probability[scored]
-        self._probability += float(probability.sum())
-        self._positive += int((probability >= self._schema.threshold).sum())
-        self._per_band += np.bincount(scores.band[scored], minlength=len(self._per_band))
+        """Count some rows; those that were neither scored nor have an error are not among them."""
+        scored = np.flatnonzero(scores.scored)
+        self.rows += len(scored) + len(scores.errors)
+        self._micros += int(scores.micros[scored].sum())
+        self._positive += int(scores.positive[scored].sum())
+        self._per_band += np.bincount(scores.bands[scored], minlength=len(self._per_band))
         if scores.revenue_at_risk is not None:
             self._revenue_at_risk += float(np.nansum(scores.revenue_at_risk[scored]))
         self._add_errors(scores)
-        self._add_new_values(scores)
-        self._reasons.add(scores.features, scores.strongest, scored)
-        self.customers_at_risk = sorted(
-            [*self.customers_at_risk, *self._most_likely(scores)],
-            key=lambda customer: -customer.churn_probability,
-        )[:CUSTOMERS_AT_RISK]
+        self._add_values(scores)
+        self._reasons.add(
+            scores.bins[:, scored], scores.columns[:, scored], scores.effects[:, scored]
+        )
+        self._add_customers(scores, scored)
+
+    @property
+    def customers_at_risk(self) -> tuple[CustomerAtRisk, ...]:
+        """The customers most likely to leave, most likely first; file order on a tie."""
+        return tuple(customer for _, _, customer in self._at_risk)
 
     @property
     def new_values(self) -> tuple[NewValue, ...]:
@@ -76,8 +83,9 @@ class Tally:
     def summary(self) -> Summary:
         """Return what the file says as a whole."""
         known = self._schema.revenue_column is not None
+        sizes, codes = self._bins.sizes.tolist(), self._bins.codes
         return Summary(
-            expected_churners=round(self._probability, 2),
+            expected_churners=round(self._micros / MILLION, 2),
             predicted_churners=self._positive,
             revenue_at_risk=round(self._revenue_at_risk, 2) if known else None,
             bands=tuple(
@@ -91,17 +99,16 @@ class Tally:
                 )
                 for (kind, column), rows in self._error_rows.most_common()
             ),
-            new_values=tuple(
-                NewValueCount(
-                    column=first.column, rows=int(self._new_rows[position]), first_row=first.row
-                )
-                for position, first in sorted(self._new_values.items())
+            new_values=self._counted(
+                lambda at: range(sizes[at] - 2, sizes[at] - 1) if codes[at] else ()
             ),
+            missing_values=self._counted(lambda at: range(sizes[at] - 1, sizes[at])),
+            out_of_range=self._counted(self._bins.unseen.__getitem__),
         )
 
     def _add_errors(self, scores: Scores) -> None:
         for index in sorted(scores.errors):
-            row = scores.first_row + index
+            row = int(scores.numbers[index])
             self.rows_failed += 1
             for error in scores.errors[index]:
                 self._error_rows[error.kind, error.column] += 1
@@ -117,29 +124,58 @@ class Tally:
                         )
                     )
 
-    def _add_new_values(self, scores: Scores) -> None:
-        new = scores.features.new & scores.scored[:, np.newaxis]
-        self._new_rows += new.sum(axis=0)
-        for position in np.flatnonzero(new.any(axis=0)).tolist():
-            if position not in self._new_values:
-                row = int(new[:, position].argmax())
-                self._new_values[position] = NewValue(
-                    row=scores.first_row + row,
-                    column=self._called[self._schema.columns[position].name],
-                    text=shown(scores.features.cells[position][row]),
-                )
-
-    def _most_likely(self, scores: Scores) -> list[CustomerAtRisk]:
-        rows = np.flatnonzero(scores.scored)
-        order = np.argsort(-scores.probability[rows], kind="stable")[:CUSTOMERS_AT_RISK]
-        return [self._customer(scores, row) for row in rows[order].tolist()]
-
-    def _customer(self, scores: Scores, row: int) -> CustomerAtRisk:
-        money = None if scores.revenue_at_risk is None else float(scores.revenue_at_risk[row])
-        return CustomerAtRisk(
-            id=scores.ids[row],
-            churn_probability=float(scores.probability[row]),
-            risk_band=self._schema.bands[scores.band[row]].name,
-            reasons=tuple(rank[row] for rank in scores.reasons if rank[row]),
-            revenue_at_risk=None if money is None or np.isnan(money) else round(money, 2),
+    def _add_values(self, scores: Scores) -> None:
+        kernel.count_bins(
+            scores.bins,
+            scores.scored,
+            scores.numbers,
+            self._first_bin,
+            self._rows_by_bin,
+            self._first_row_by_bin,
         )
+        for position, codes in enumerate(self._bins.codes):
+            if codes and position not in self._new_values:
+                new = scores.scored & (scores.bins[position] == codes)
+                if new.any():
+                    row = int(new.argmax())
+                    self._new_values[position] = NewValue(
+                        row=int(scores.numbers[row]),
+                        column=self._called[self._schema.columns[position].name],
+                        text=shown(scores.cell_of(position, row)),
+                    )
+
+    def _counted(self, bins_of: Callable[[int], Iterable[int]]) -> tuple[ColumnCount, ...]:
+        """Count for each column the rows whose value is in some of its bins."""
+        counts = []
+        for position, column in enumerate(self._schema.columns):
+            at = [int(self._first_bin[position]) + found for found in bins_of(position)]
+            rows = int(self._rows_by_bin[at].sum())
+            if rows:
+                first = min(
+                    int(self._first_row_by_bin[one]) for one in at if self._rows_by_bin[one]
+                )
+                name = self._called[column.name]
+                counts.append(ColumnCount(column=name, rows=rows, first_row=first))
+        return tuple(counts)
+
+    def _add_customers(self, scores: Scores, scored: NDArray[np.int64]) -> None:
+        micros = scores.micros[scored]
+        if len(self._at_risk) == CUSTOMERS_AT_RISK:  # few customers come to be among them
+            likely = micros >= -self._at_risk[-1][0]
+            scored, micros = scored[likely], micros[likely]
+        first = np.argsort(-micros, kind="stable")[:CUSTOMERS_AT_RISK]
+        for row in scored[first].tolist():
+            rank = (-int(scores.micros[row]), int(scores.numbers[row]))
+            self._at_risk.append((*rank, _customer(scores, row)))
+        self._at_risk = sorted(self._at_risk, key=itemgetter(0, 1))[:CUSTOMERS_AT_RISK]
+
+
+def _customer(scores: Scores, row: int) -> CustomerAtRisk:
+    money = None if scores.revenue_at_risk is None else float(scores.revenue_at_risk[row])
+    return CustomerAtRisk(
+        id=scores.id_of(row),
+        churn_probability=float(scores.probability[row]),
+        risk_band=scores.model.schema.bands[scores.bands[row]].name,
+        reasons=tuple(filter(None, scores.reasons_of(row))),
+        revenue_at_risk=None if money is None or np.isnan(money) else round(money, 2),
+    )

@@ -15,7 +15,6 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from predictions.errors import BadCustomerFile, MissingColumn, MissingColumns
@@ -83,7 +82,7 @@ class CustomerFile:
         matches: Mapping[str, str] | None = None,
         is_cut_off: bool = False,
     ) -> None:
-        """Read the header and the first row.
+        """Read the header, and look for a first row.
 
         needed: columns without which the file is refused; `optional` are used when they are there.
         matches: what this file may call a column that it does not have under its own name.
@@ -113,12 +112,10 @@ class CustomerFile:
             raise _missing_columns(missing, self.header, set(self.called.values()))
         absent = [name for name in optional if name not in self.called]
         self._nearest = most_alike(absent, free_names(self.header, self.called.values()))
-        first = next(self._records, None)
-        if first is None:
+        if not self._has_rows():
             raise bad_file(
                 "no-rows", "The file has a header but no rows.", "Add one row per customer."
             )
-        self._rows = chain([first], self._records)
 
     @property
     def bytes_read(self) -> int:
@@ -145,15 +142,40 @@ class CustomerFile:
         Raises BadCustomerFile where the file stops being readable as text or as CSV.
         """
         called = {name: name for name in self.header} if all_columns else self.called
-        places = [self.header.index(name) for name in called.values()]
-        first_row = 1
-        while True:
-            records, errors = self._next_rows(rows, places)
-            if not records:
-                return
-            columns = dict(zip(called, zip(*records, strict=True), strict=True))
-            yield Block(first_row, columns, errors)
-            first_row += len(records)
+        while block := self._next_block(rows, called):
+            yield block
+
+    def next_text(self) -> str | None:
+        """Read the next whole lines, for who can read rows faster; None at the end of the file.
+
+        A row begins where the text does. Its reader says with `took` how many rows it has taken
+        from the start of it, and has what is left of it read by `blocks_of`.
+        """
+        if self._lines:
+            text = "".join(self._lines)
+            self._lines.clear()
+            return text
+        return next(self._whole_lines, None)
+
+    def took(self, rows: int) -> None:
+        """Count rows that were taken from a text. Raises BadCustomerFile if they are too many."""
+        self.rows_read += rows
+        self._check_rows()
+
+    def blocks_of(self, text: str, rows: int) -> Iterator[Block]:
+        """Yield the rows of a text, at most so many at a time.
+
+        The last row may go on in the next lines of the file: then all of those are read with it.
+        Raises what `blocks` does.
+        """
+        self._lines.extend(lines(text))
+        while self._lines and (block := self._next_block(rows, self.called, of_lines=True)):
+            yield block
+
+    def block_of(self, rows: Iterable[str]) -> Block:
+        """Read rows that are a line each, wherever in a text they were found: a block of them."""
+        records = list(csv.reader(rows, delimiter=self.delimiter, strict=True))
+        return self._block(1, records, self.called)
 
     def count_rows(self) -> Iterator[None]:
         """Read all rows only to check and to count them; yields now and then on the way.
@@ -171,26 +193,47 @@ class CustomerFile:
                 self._to_the_end_of_a_piece()
             yield
 
+    def _has_rows(self) -> bool:
+        while not any(line.strip("\r\n") for line in self._lines):
+            text = next(self._whole_lines, None)
+            if text is None:
+                return False
+            self._lines.extend(lines(text))
+        return True
+
     def _to_the_end_of_a_piece(self) -> None:
         """Read on until a row ends where a piece of text does, perhaps not the one begun."""
         while self._lines:
             next(self._records, None)
 
-    def _next_rows(
-        self, rows: int, places: list[int]
-    ) -> tuple[list[list[str]], dict[int, CellError]]:
+    def _next_block(
+        self, rows: int, called: Mapping[str, str], *, of_lines: bool = False
+    ) -> Block | None:
+        """Read so many rows, or up to the end of the lines that are there."""
+        first_row = self.rows_read + 1
         records: list[list[str]] = []
-        errors: dict[int, CellError] = {}
         end = self._characters_read + BLOCK_CHARACTERS
-        for record in self._rows:
-            whole = record
-            if error := self._shape_error(record):
-                errors[len(records)] = error
-                whole = record + [""] * len(self.header)
-            records.append([whole[place] for place in places])
+        for record in self._records:
+            records.append(record)
             if len(records) == rows or self._characters_read >= end:
                 break
-        return records, errors
+            if of_lines and not self._lines:
+                break
+        return self._block(first_row, records, called) if records else None
+
+    def _block(
+        self, first_row: int, records: Sequence[list[str]], called: Mapping[str, str]
+    ) -> Block:
+        places = [self.header.index(name) for name in called.values()]
+        errors: dict[int, CellError] = {}
+        kept: list[list[str]] = []
+        for record in records:
+            whole = record
+            if error := self._shape_error(record):
+                errors[len(kept)] = error
+                whole = record + [""] * len(self.header)
+            kept.append([whole[place] for place in places])
+        return Block(first_row, dict(zip(called, zip(*kept, strict=True), strict=True)), errors)
 
     def _read_records(self) -> Iterator[list[str]]:
         """Yield the header and then the rows; lines with nothing on them are neither.

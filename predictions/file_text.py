@@ -129,19 +129,21 @@ class FileText:
     def _ascii_then_decode(self, head: bytes) -> Iterator[str]:
         """Pass ASCII on until a byte is none, then let the character it begins decide."""
         chunk = head
-        while not (found := _NOT_ASCII.search(chunk)):
+        while chunk.isascii():
             yield chunk.decode("ascii")
             following = next(self._counted(), None)
             if following is None:
                 return
             chunk = following
+        first = _NOT_ASCII.search(chunk)
+        start = first.start() if first else 0
         # The character may go on in the next chunk.
-        while len(chunk) - found.start() < _LONGEST_CHARACTER:
+        while len(chunk) - start < _LONGEST_CHARACTER:
             following = next(self._counted(), b"")
             if not following:
                 break
             chunk += following
-        if not _begins_utf8(chunk[found.start() :]):
+        if not _begins_utf8(chunk[start:]):
             self.encoding = _WINDOWS
         codec = "utf-8" if self.encoding == _UTF8 else "cp1252"
         yield from self._decode(codecs.getincrementaldecoder(codec)(), chunk)

@@ -124,8 +124,8 @@ class RowError(Frozen):
     message: str
 
 
-class NewValueCount(Frozen):
-    """How many scored rows have a value of one column that the model does not know."""
+class ColumnCount(Frozen):
+    """How many scored rows have one kind of value in one column."""
 
     column: str = Field(description="As the file calls it.")
     rows: int
@@ -153,9 +153,16 @@ class Summary(Frozen):
     row_errors: tuple[RowErrorCount, ...] = Field(
         default=(), description="Why rows have no score, most frequent first."
     )
-    new_values: tuple[NewValueCount, ...] = Field(
+    new_values: tuple[ColumnCount, ...] = Field(
         default=(),
         description="Values that the model does not know, which count as empty; by column.",
+    )
+    missing_values: tuple[ColumnCount, ...] = Field(
+        default=(), description="Values that are not there; by column."
+    )
+    out_of_range: tuple[ColumnCount, ...] = Field(
+        default=(),
+        description="Numbers and dates below or above all that the model has seen; by column.",
     )
 
 

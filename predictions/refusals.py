@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from predictions.errors import BadCustomerFile
-from predictions.record import Failure, NewValue, NewValueCount
+from predictions.record import ColumnCount, Failure, NewValue
 
 LISTED_NAMES = 25
 """All that a usual schema can miss; a message of so many cut names stays below 4,000 characters."""
@@ -72,7 +72,7 @@ def in_rows(rows: int, first_row: int, text: str | None) -> str:
     return f"1 row ({first})" if rows == 1 else f"{rows:,} rows (first: {first})"
 
 
-def new_values(new: NewValueCount, firsts: Sequence[NewValue] = ()) -> str:
+def new_values(new: ColumnCount, firsts: Sequence[NewValue] = ()) -> str:
     """Say which column has values that the model does not know, where, and the first of them.
 
     firsts: of each column, as far as the cells of the file are known.

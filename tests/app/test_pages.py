@@ -15,9 +15,9 @@ from page_form import ODD, Form
 from page_text import text_of
 from predictions.files import SummaryFile
 from predictions.record import (
+    ColumnCount,
     FileFacts,
     NewValue,
-    NewValueCount,
     Page,
     ResultFile,
     RowError,
@@ -263,8 +263,8 @@ def test_where_no_row_could_be_scored_that_comes_first_and_no_empty_figures(clie
 
 def test_values_that_the_model_does_not_know_are_a_warning_before_the_answer(client, cloud):
     new = (
-        NewValueCount(column="Contract", rows=7043, first_row=1),
-        NewValueCount(column="<b>", rows=1, first_row=5),
+        ColumnCount(column="Contract", rows=7043, first_row=1),
+        ColumnCount(column="<b>", rows=1, first_row=5),
     )
     first = NewValue(row=1, column="Contract", text="<i>Weekly")
     summary = SUMMARY.model_copy(update={"new_values": new})

@@ -26,7 +26,7 @@ from app import client as api_client
 from app.client import Client, Refused
 from app.commands import submit
 from finished import CONTENT, FAILURE, RESULT, worked_on
-from predictions.record import NewValueCount, Status
+from predictions.record import ColumnCount, Status
 from product import free_port
 from served import serving
 from signed_in import token
@@ -176,7 +176,7 @@ def test_waiting_for_it_tells_what_the_result_says(front, url, source, works):
 
 
 def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, works, monkeypatch):
-    new = NewValueCount(column="Contract", rows=2, first_row=1)
+    new = ColumnCount(column="Contract", rows=2, first_row=1)
     summary = finished.SUMMARY.model_copy(update={"new_values": (new,)})
     monkeypatch.setattr(finished, "SUMMARY", summary)
     front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
