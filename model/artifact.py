@@ -87,8 +87,12 @@ class Training(_Frozen):
     duplicate_rows: int
     unlabelled_rows: int
     dropped_columns: dict[str, str] = Field(description="Column and why it is not a feature.")
+    warnings: tuple[str, ...] = Field(description="What to know of columns that are features.")
     seed: int
     folds: int
+    standard_errors: dict[str, float] = Field(
+        description="Of the metrics: how far other customers of the same kind would move them."
+    )
     parameters: dict[str, str | int | float]
     rounds: int = Field(description="Trees.")
     libraries: dict[str, str]

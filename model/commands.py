@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from model.predict import Scored
 
 PROGRESS_STEPS = 1_000
+_FIGURES = {
+    "accuracy": ("accuracy", ".4f"),
+    "auc": ("AUC", ".4f"),
+    "log_loss": ("log loss", ".4f"),
+    "brier": ("Brier score", ".4f"),
+    "ece": ("calibration error (ECE)", ".4f"),
+    "top_decile_precision": ("left, of the top tenth", ".1%"),
+}
+"""Of `Metrics`: what each is called, and how many digits say something."""
 
 
 def _in_a_folder(
@@ -32,6 +41,13 @@ def _in_a_folder(
     if target is not None and not target.parent.is_dir():
         raise click.BadParameter(f"there is no folder {target.parent}")
     return target
+
+
+def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as exc:
+        raise click.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2") from exc
 
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -44,6 +60,20 @@ model_option = click.option(
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For XGBoost."
+)
+label_option = click.option(
+    "--label", required=True, help="Column that says whether the customer left."
+)
+positive_option = click.option(
+    "--positive", help="The label's word for a customer who left; usually found."
+)
+id_option = click.option("--id", "id_column", help="Column with the customer's id.")
+leave_out_option = click.option(
+    "--leave-out",
+    "left_out",
+    metavar="COLUMN",
+    multiple=True,
+    help="Do not learn from this column. Can be given again.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -110,10 +140,18 @@ def _say_scored(scored: Scored, target: Path, version: str) -> None:
 
 @click.command()
 @click.argument("source", metavar="IN.csv", type=existing_file)
-@click.option("--label", required=True, help="Column that says whether the customer left.")
-@click.option("--positive", help="The label's word for a customer who left; usually found.")
-@click.option("--id", "id_column", help="Column with the customer's id.")
+@label_option
+@positive_option
+@id_option
 @click.option("--revenue", "revenue_column", help="Column with the customer's revenue per month.")
+@leave_out_option
+@click.option(
+    "--keep",
+    "kept",
+    metavar="COLUMN",
+    multiple=True,
+    help="Learn from this column though it seems to know the label. Can be given again.",
+)
 @click.option(
     "-o",
     "--output",
@@ -129,6 +167,8 @@ def train(
     positive: str | None,
     id_column: str | None,
     revenue_column: str | None,
+    left_out: tuple[str, ...],
+    kept: tuple[str, ...],
     out: Path,
     as_json: bool,
 ) -> None:
@@ -142,6 +182,8 @@ def train(
             positive=positive,
             id_column=id_column,
             revenue_column=revenue_column,
+            left_out=left_out,
+            kept=kept,
             out=out,
             progress=progress,
         )
@@ -150,23 +192,58 @@ def train(
             output=str(out),
             model=schema.version,
             metrics=schema.metrics.model_dump(),
+            standard_errors=schema.training.standard_errors,
             dropped_columns=schema.training.dropped_columns,
+            warnings=schema.training.warnings,
         )
         return
     click.echo(f"{schema.version} is in {out}")
-    say_metrics(schema.metrics)
+    say_metrics(schema.metrics, schema.training.standard_errors)
     for name, why in schema.training.dropped_columns.items():
         click.echo(f"left out: {name} ({why})")
+    _warn(schema.training.warnings)
 
 
 @click.command()
 @click.argument("source", metavar="IN.csv", type=existing_file)
-@click.option("--label", required=True, help="Column that says whether the customer left.")
+@label_option
 @model_option
+@click.option(
+    "--cv",
+    "is_cv",
+    is_flag=True,
+    help="Measure training instead of a model: fit to a part, predict the rest, 5 times a seed.",
+)
+@click.option(
+    "--seeds",
+    default="0,1,2",
+    show_default=True,
+    callback=_numbers,
+    help="With --cv: each shuffles the rows into other folds.",
+)
+@positive_option
+@id_option
+@leave_out_option
 @threads_option
 @json_option
-def evaluate(source: Path, label: str, model_dir: Path, threads: int, as_json: bool) -> None:
-    """Measure a model on labelled customers."""
+def evaluate(
+    source: Path,
+    label: str,
+    model_dir: Path,
+    is_cv: bool,
+    seeds: tuple[int, ...],
+    positive: str | None,
+    id_column: str | None,
+    left_out: tuple[str, ...],
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Measure a model on labelled customers, or with --cv how good one trained on them will be."""
+    if is_cv:
+        _evaluate_training(source, label, positive, id_column, left_out, seeds, as_json)
+        return
+    if positive or id_column or left_out:
+        raise click.UsageError("--positive, --id and --leave-out go with --cv.")
     with explained(), progress_bar("evaluating") as progress:
         from model.evaluate import evaluate as evaluate_model
 
@@ -187,7 +264,43 @@ def evaluate(source: Path, label: str, model_dir: Path, threads: int, as_json: b
     if evaluation.rows_failed:
         click.echo(f"{evaluation.rows_failed:,} rows could not be scored and are not counted")
     if evaluation.trained_on_it:
-        click.echo("The model was trained on this file, which flatters it: see its card instead.")
+        click.echo(
+            "The model was trained on this file, which flatters it: see its card, or use --cv."
+        )
+
+
+def _evaluate_training(
+    source: Path,
+    label: str,
+    positive: str | None,
+    id_column: str | None,
+    left_out: tuple[str, ...],
+    seeds: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    with explained(), progress_bar("evaluating") as progress:
+        from model.evaluate import evaluate_training
+
+        result, warnings = evaluate_training(
+            source,
+            label,
+            positive=positive,
+            id_column=id_column,
+            left_out=left_out,
+            seeds=seeds,
+            progress=progress,
+        )
+    if as_json:
+        say_json(
+            seeds=seeds,
+            metrics=result.metrics.model_dump(),
+            standard_errors=result.standard_errors,
+            warnings=warnings,
+        )
+        return
+    click.echo(f"5-fold cross-validation of {source}, seeds {', '.join(map(str, seeds))}")
+    say_metrics(result.metrics, result.standard_errors)
+    _warn(warnings)
 
 
 @click.command()
@@ -246,12 +359,14 @@ def say_json(**content: object) -> None:
     click.echo(json.dumps(content, indent=1))
 
 
-def say_metrics(metrics: Metrics) -> None:
-    """Print how good a model is."""
+def say_metrics(metrics: Metrics, errors: Mapping[str, float] | None = None) -> None:
+    """Print how good a model is; errors: the standard error of each figure, by its name."""
     click.echo(f"rows                     {metrics.rows:,}")
-    click.echo(f"accuracy                 {metrics.accuracy:.4f}")
-    click.echo(f"AUC                      {metrics.auc:.4f}")
-    click.echo(f"log loss                 {metrics.log_loss:.4f}")
-    click.echo(f"Brier score              {metrics.brier:.4f}")
-    click.echo(f"calibration error (ECE)  {metrics.ece:.4f}")
-    click.echo(f"left, of the top tenth   {metrics.top_decile_precision:.1%}")
+    for name, (said, form) in _FIGURES.items():
+        about = f" ± {errors[name]:{form}}" if errors else ""
+        click.echo(f"{said:<24} {getattr(metrics, name):{form}}{about}")
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)

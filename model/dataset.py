@@ -1,13 +1,15 @@
 """A labelled CSV as something to train on: which columns are features, and of what kind.
 
 Nothing here looks at the label to choose or to encode a feature, so it may see all rows without
-telling a fold what the others know.
+telling a fold what the others know. Which categories are frequent enough to learn from, each fold
+tells by its own rows: see `frequent` and `recoded`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.dates import date_format, dates
-from model.features import NO, YES, encode
+from model.dates import date_format
+from model.features import NO, YES, encode, measured
 from model.numbers import decimal_mark, numbers
 from predictions.customer_file import open_customer_file
 from predictions.refusals import bad_file, in_quotes, listed, shown
@@ -26,13 +28,25 @@ BLOCK_ROWS = 50_000
 MIN_ROWS = 100
 MIN_ROWS_PER_CLASS = 20
 """Fewer leave folds with a handful of one class, and figures that mean nothing."""
+MIN_FILLED_ROWS = 10
+"""Of a column, or with one category: fewer are too few to learn from."""
 MAX_CATEGORIES = 200
-"""More are names or codes, not categories: each has too few rows to learn from."""
+"""The most frequent ones are learned; the others count as missing, as new ones do later."""
+MOST_ODD_CELLS = 0.05
+"""Share of a column of numbers or dates that may be something else."""
+FORMAT_WORDS = 1_000
+"""So many different ones tell the format of dates."""
+CERTAIN_COLLISIONS = 5
+"""Had they been drawn at random, so many pairs of whole numbers would be the same: they are ids."""
+ID_DIGITS = 7
 BLANK_WORDS = frozenset(
     {"n/a", "#n/a", "na", "nan", "null", "none", "nil", "-", "--", "?", "unknown"}
 )
-"""What files write where there is no number, date, yes or no. Compared without capitals."""
-POSITIVE_WORDS = ("yes", "true", "1", "churned", "left")
+"""What files write where there is no label, number, date, yes or no. Compared without capitals."""
+POSITIVE_WORDS = frozenset(
+    {"yes", "y", "true", "t", "1", "1.0", "churn", "churned", "left", "cancelled", "canceled"}
+)
+_ID_NAME = re.compile(r"(^|[\W_])(id|ids|uuid|key|no|nr|number|phone|msisdn)($|[\W_])|I[Dd]$")
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,15 @@ class Dataset:
 
     columns: tuple[Column, ...]
     matrix: NDArray[np.float32]
-    """(n_rows, n_columns), as `encode` makes it."""
+    """(n_rows, n_columns), as `encode` makes it of the columns with all their categories."""
     left: NDArray[np.bool_]
     """(n_rows,): whether the label is the positive one."""
     positive: str
     negative: str
     dropped_columns: dict[str, str]
     """Column and why it is not a feature."""
+    warnings: tuple[str, ...]
+    """What the person should know of columns that are used."""
     duplicate_rows: int
     unlabelled_rows: int
     sha256: str
@@ -58,25 +74,30 @@ def read_dataset(
     path: Path,
     *,
     label: str,
-    positive: str | None,
-    id_column: str | None,
-    revenue_column: str | None,
+    positive: str | None = None,
+    id_column: str | None = None,
+    revenue_column: str | None = None,
+    left_out: Collection[str] = (),
 ) -> Dataset:
-    """Read a labelled CSV. Rows that are exact duplicates or have no label are left out.
+    """Read a labelled CSV. Rows without a label are left out, and customers who come twice.
 
     positive: the label's word for a customer who left; None to find it among the usual ones.
+    left_out: columns that are not to be features.
     Raises BadCustomerFile when it cannot be trained on.
     """
-    named = [name for name in (label, id_column, revenue_column) if name is not None]
+    named = [name for name in (label, id_column, revenue_column, *left_out) if name is not None]
     everything = read_table(path, named)
-    unique = everything.drop_duplicates()
-    table = unique[unique[label] != ""].reset_index(drop=True)
-    features = table.drop(columns=[label, *([id_column] if id_column else [])])
-    mark = _decimal_mark_of(features)
+    unique = _without_duplicates(everything, label)
+    labels = unique[label].str.casefold()
+    is_labelled = (labels != "") & ~labels.isin(BLANK_WORDS)
+    table = unique[is_labelled].reset_index(drop=True)
+    features = table.drop(columns={label, id_column, *left_out} - {None})
+    words = {str(name): features[name].value_counts() for name in features}
+    mark = _decimal_mark_of(words)
     if revenue_column is not None:
         _check_revenue(table, revenue_column, mark)
     positive, negative = _classes(table[label], positive)
-    left = (table[label] == positive).to_numpy(dtype=np.bool_)
+    left = (labels[is_labelled] == positive.casefold()).to_numpy(dtype=np.bool_)
     if min(left.sum(), (~left).sum()) < MIN_ROWS_PER_CLASS or len(left) < MIN_ROWS:
         raise bad_file(
             "too-few-rows",
@@ -84,19 +105,68 @@ def read_dataset(
             "too few to learn from.",
             f"At least {MIN_ROWS} rows are needed, and {MIN_ROWS_PER_CLASS} of either class.",
         )
-    columns, dropped = _columns(features, mark)
-    cells = {column.name: table[column.name].tolist() for column in columns}
+    columns, dropped = _columns(words, mark)
+    encoded = encode(columns, {c.name: table[c.name].tolist() for c in columns}, mark=mark)
+    odd: dict[str, list[str]] = {}
+    for errors in encoded.errors.values():
+        for error in errors:
+            odd.setdefault(str(error.column), []).append(str(error.text))
+    warnings = [
+        f"{shown(name)}: {len(cells):,} cells are none of the numbers or dates that the others "
+        f"are, such as {in_quotes(cells[0])}. They count as missing; scoring refuses such rows."
+        for name, cells in odd.items()
+    ]
+    if id_column is not None and (again := int(table[id_column].duplicated().sum())):
+        warnings.append(
+            f"{shown(id_column)}: {again:,} rows are of a customer who has another row. Measured "
+            "on customers that the model has seen, it looks better than it is."
+        )
     return Dataset(
         columns=columns,
-        matrix=encode(columns, cells, mark=mark).matrix,
+        matrix=encoded.matrix,
         left=left,
         positive=positive,
         negative=negative,
-        dropped_columns=dropped,
+        dropped_columns=dict.fromkeys(left_out, "as you asked") | dropped,
+        warnings=tuple(warnings),
         duplicate_rows=len(everything) - len(unique),
         unlabelled_rows=len(unique) - len(table),
         sha256=sha256_of(path),
     )
+
+
+def frequent(columns: Sequence[Column], matrix: NDArray[np.float32]) -> tuple[Column, ...]:
+    """Return the columns with those categories alone that these rows have often enough.
+
+    matrix: (n_rows, n_columns), codes of the categories of `columns`.
+    """
+    found = []
+    for position, column in enumerate(columns):
+        if column.kind == "categorical":
+            codes = matrix[:, position]
+            times = np.bincount(
+                codes[~np.isnan(codes)].astype(np.intp), minlength=len(column.categories)
+            )
+            most = np.argsort(-times, kind="stable")[:MAX_CATEGORIES]
+            kept = sorted(code for code in most.tolist() if times[code] >= MIN_FILLED_ROWS)
+            categories = tuple(column.categories[code] for code in kept)
+            column = column.model_copy(update={"categories": categories})
+        found.append(column)
+    return tuple(found)
+
+
+def recoded(
+    matrix: NDArray[np.float32], columns: Sequence[Column], fewer: Sequence[Column]
+) -> NDArray[np.float32]:
+    """Return the matrix of `columns` as that of the same columns with fewer categories."""
+    changed = matrix.copy()
+    for position, (column, new) in enumerate(zip(columns, fewer, strict=True)):
+        if column.categories != new.categories:
+            code_of = {category: float(code) for code, category in enumerate(new.categories)}
+            codes = np.array([code_of.get(c, np.nan) for c in column.categories] + [np.nan])
+            old = np.nan_to_num(matrix[:, position], nan=len(column.categories))
+            changed[:, position] = codes[old.astype(np.intp)]
+    return changed
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
@@ -127,11 +197,23 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _without_duplicates(table: pd.DataFrame, label: str) -> pd.DataFrame:
+    """Drop rows that repeat another one, unless different customers may well be alike in all.
+
+    They may where no column tells most customers apart, neither an id nor an amount.
+    """
+    unique = table.drop_duplicates()
+    distinct = unique.drop(columns=label).nunique()
+    return unique if (distinct > len(unique) / 2).any() else table
+
+
 def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
-    """Return the words for who left and who stayed."""
-    found = labels.value_counts().index.tolist()
-    there = listed(found, in_quotes)
-    if len(found) < 2:
+    """Return the words for who left and who stayed, as most rows write them."""
+    spelt: dict[str, str] = {}
+    for word in labels.value_counts().index:
+        spelt.setdefault(word.casefold(), word)
+    there = listed(list(spelt.values()), in_quotes)
+    if len(spelt) < 2:
         raise bad_file(
             "one-class",
             f"The label is {there or 'blank'} in every row.",
@@ -139,7 +221,7 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
             column=str(labels.name),
         )
     if positive is None:
-        usual = [word for word in found if word.lower() in POSITIVE_WORDS]
+        usual = [folded for folded in spelt if folded in POSITIVE_WORDS]
         if len(usual) != 1:
             raise bad_file(
                 "unclear-positive",
@@ -148,59 +230,72 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
                 column=str(labels.name),
             )
         positive = usual[0]
-    if positive not in found:
+    if positive.casefold() not in spelt:
         raise bad_file(
             "positive-not-found",
             f"No row has the label {in_quotes(positive)}. The column has {there}.",
             "Name one of these with --positive.",
             column=str(labels.name),
         )
-    others = [word for word in found if word != positive]
+    positive = spelt.pop(positive.casefold())
+    others = list(spelt.values())
     return positive, others[0] if len(others) == 1 else f"not {positive}"
 
 
-def _decimal_mark_of(table: pd.DataFrame) -> str | None:
-    """Tell it by the columns that hold nothing but numbers, whichever mark is decimal."""
-    columns = [table[name].tolist() for name in table]
-    return decimal_mark(cells for cells in columns if not numbers("", cells, ".")[1])
+def _decimal_mark_of(words: dict[str, pd.Series[int]]) -> str | None:
+    """Tell it by the columns that hold numbers, whichever mark is decimal."""
+    columns = [times.index.tolist() for times in words.values()]
+    return decimal_mark(c for c in columns if len(numbers("", c, ".")[1]) <= len(c) / 2)
 
 
-def _columns(table: pd.DataFrame, mark: str | None) -> tuple[tuple[Column, ...], dict[str, str]]:
+def _columns(
+    words: dict[str, pd.Series[int]], mark: str | None
+) -> tuple[tuple[Column, ...], dict[str, str]]:
     columns = []
     dropped = {}
-    for name in table:
-        found = _column(str(name), table[name], mark)
+    for name, times in words.items():
+        found = _column(name, times, mark)
         if isinstance(found, Column):
             columns.append(found)
         else:
-            dropped[str(name)] = found
+            dropped[name] = found
     if not columns:
         left_out = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
         raise bad_file("no-features", "No column is left to learn from.", f"Left out: {left_out}.")
     return tuple(columns), dropped
 
 
-def _column(name: str, cells: pd.Series[str], mark: str | None) -> Column | str:
-    """Tell what a column is, or why it is no feature."""
-    if cells.nunique() == 1:
+def _column(name: str, times: pd.Series[int], mark: str | None) -> Column | str:
+    """Tell what a column is, or why it is no feature.
+
+    times: how many rows have each text, the most frequent first.
+    """
+    if len(times) == 1:
         return "the same in every row"
-    times = cells[cells != ""].value_counts()
+    rows = int(times.sum())
+    times = times[times.index != ""]
+    filled = int(times.sum())
+    if filled < MIN_FILLED_ROWS:
+        return f"filled in {filled} of {rows:,} rows, too few to learn from"
     words = times.index.tolist()
-    blank = sorted({word.casefold() for word in words} & BLANK_WORDS)
-    filled = [word for word in words if word.casefold() not in blank]
-    if column := _yes_or_no(name, filled) or _measured(name, filled, times, mark):
-        return column.model_copy(update={"blank_words": tuple(blank)})
-    if not numbers(name, filled, mark)[1]:
-        return "looks like an id: another whole number in every row"
-    if len(words) > times.sum() / 2:
+    blank = tuple(sorted({word.casefold() for word in words} & BLANK_WORDS))
+    # With nothing else in it, the words for nothing are all there is to learn.
+    values = times[[word.casefold() not in blank for word in words]]
+    if len(values):
+        found = _yes_or_no(name, values) or _measured(name, values, mark, blank)
+        if isinstance(found, str):
+            return found
+        if found is not None:
+            return found.model_copy(update={"blank_words": blank})
+    if len(words) > filled / 2:
         return "looks like an id or free text: most rows have a value of their own"
-    if len(words) > MAX_CATEGORIES:
-        return f"{len(words)} different texts, more than {MAX_CATEGORIES}"
+    if int(times.iloc[0]) < MIN_FILLED_ROWS:
+        return f"none of its {len(words):,} texts is in {MIN_FILLED_ROWS} rows"
     return Column(name=name, kind="categorical", categories=tuple(sorted(words)))
 
 
-def _yes_or_no(name: str, words: Sequence[str]) -> Column | None:
-    """words: different ones, the most frequent first."""
+def _yes_or_no(name: str, times: pd.Series[int]) -> Column | None:
+    words = times.index.tolist()
     no = [word for word in words if word.casefold() in NO]
     yes = [word for word in words if word.casefold() in YES]
     if not no or not yes or len(no) + len(yes) < len(words):
@@ -209,30 +304,45 @@ def _yes_or_no(name: str, words: Sequence[str]) -> Column | None:
 
 
 def _measured(
-    name: str, words: Sequence[str], times: pd.Series[int], mark: str | None
-) -> Column | None:
-    """Tell a column of numbers or dates; None where it is neither, or whole numbers as ids are."""
-    values, wrong = numbers(name, words, mark)
-    form = date_format(words) if wrong else None
-    if form is not None:
-        values, wrong = dates(name, words, form)
-    if wrong or not words:
-        return None
-    weights = times[list(words)].to_numpy()
-    if form is None and len(words) == weights.sum() and bool((values == np.floor(values)).all()):
-        return None
-    return Column(
-        name=name,
-        kind="numeric" if form is None else "date",
-        average=float(f"{np.average(values, weights=weights):.4g}"),
-        lowest=float(values.min()),
-        highest=float(values.max()),
-        date_format=form,
+    name: str, times: pd.Series[int], mark: str | None, blank: tuple[str, ...]
+) -> Column | str | None:
+    """Tell a column of numbers or dates, or why it is no feature; None where it is neither."""
+    words, rows = times.index.tolist(), times.to_numpy()
+    column = Column(name=name, kind="numeric", blank_words=blank)
+    values, wrong = measured(column, name, words, mark)
+    if rows[list(wrong)].sum() > MOST_ODD_CELLS * rows.sum():
+        form = date_format(words[:FORMAT_WORDS])
+        column = Column(name=name, kind="date", date_format=form, blank_words=blank)
+        values, wrong = measured(column, name, words, mark)
+        if form is None or rows[list(wrong)].sum() > MOST_ODD_CELLS * rows.sum():
+            return None
+    elif len(words) == rows.sum() and not wrong and _are_ids(name, values):
+        return "looks like an id: another whole number in every row"
+    known = ~np.isnan(values)
+    average = np.average(values[known], weights=rows[known])
+    return column.model_copy(
+        update={
+            "average": float(f"{average:.4g}"),
+            "lowest": float(values[known].min()),
+            "highest": float(values[known].max()),
+        }
     )
 
 
+def _are_ids(name: str, values: NDArray[np.float64]) -> bool:
+    """Tell ids from amounts; `values` are all different."""
+    if not bool((values == np.floor(values)).all()):
+        return False
+    pairs = len(values) * (len(values) - 1) / 2
+    collisions = pairs / (values.max() - values.min() + 1)
+    digits = np.floor(np.log10(np.maximum(np.abs(values), 1))) + 1
+    are_codes = bool(digits.min() == digits.max() >= ID_DIGITS)
+    return bool(collisions >= CERTAIN_COLLISIONS or are_codes or _ID_NAME.search(name))
+
+
 def _check_revenue(table: pd.DataFrame, revenue_column: str, mark: str | None) -> None:
-    _, wrong = numbers(revenue_column, table[revenue_column].tolist(), mark)
+    cells = table[revenue_column].tolist()
+    _, wrong = numbers(revenue_column, cells, mark)
     if wrong:
         first = next(iter(wrong.values())).message
         raise bad_file(

@@ -32,11 +32,10 @@ _EPOCH = date(1970, 1, 1)
 
 
 def date_format(cells: Collection[str]) -> str | None:
-    """Find the format that all of these cells, none of them blank, are dates in."""
-    for form in FORMATS:
-        if cells and all(_days(cell, form) is not None for cell in cells):
-            return form
-    return None
+    """Find the format that most of these cells are dates in; None where none of them is one."""
+    fitting = {form: sum(_days(cell, form) is not None for cell in cells) for form in FORMATS}
+    best = max(FORMATS, key=fitting.__getitem__)
+    return best if fitting[best] else None
 
 
 def dates(

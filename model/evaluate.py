@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from model.artifact import Metrics, Model, Schema
-from model.dataset import sha256_of
+from model.cross_validation import Measured, cross_validate, measured
+from model.dataset import read_dataset, sha256_of
 from model.file_mark import FileMark
+from model.leaks import leaks
 from model.metrics import measure
 from model.predict import BLOCK_ROWS
 from model.scoring import score
+from model.train import THRESHOLD
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.refusals import bad_file, shown
@@ -41,6 +44,7 @@ def evaluate(
     """
     schema = model.schema
     left, probability = [], []
+    positive = schema.positive.casefold()
     rows = rows_failed = 0
     size_bytes = path.stat().st_size
     opened = partial(open_customer_file, path, [*schema.needed_columns, label])
@@ -50,10 +54,12 @@ def evaluate(
             scores = score(
                 block, model, customers.called, mark=mark.for_block(block), reasons=False
             )
-            words = np.array([word.strip() for word in block.columns[label]], dtype=object)
-            measured = scores.scored & (words != "")
-            left.append(words[measured] == schema.positive)
-            probability.append(scores.probability[measured])
+            words = np.array(
+                [word.strip().casefold() for word in block.columns[label]], dtype=object
+            )
+            is_measured = scores.scored & (words != "")
+            left.append(words[is_measured] == positive)
+            probability.append(scores.probability[is_measured])
             rows += len(block)
             rows_failed += len(scores.errors)
             progress(rows, customers.bytes_read / size_bytes)
@@ -65,6 +71,30 @@ def evaluate(
         rows_failed,
         trained_on_it=sha256_of(path) == schema.training.data_sha256,
     )
+
+
+def evaluate_training(
+    path: Path,
+    label: str,
+    *,
+    positive: str | None,
+    id_column: str | None,
+    left_out: Collection[str],
+    seeds: Sequence[int],
+    progress: Callable[[float], None],
+) -> tuple[Measured, tuple[str, ...]]:
+    """Measure what `train` makes of a file by cross-validation, 5 folds for each seed.
+
+    Nothing that predicts a row has seen it: see `cross_validation`, also for the standard errors.
+    progress: called every few rounds with the share of the work that is done, in [0, 1].
+    Returns the figures, and what the person should know of the columns.
+    Raises BadCustomerFile when the file cannot be trained on.
+    """
+    data = read_dataset(
+        path, label=label, positive=positive, id_column=id_column, left_out=left_out
+    )
+    result = measured(cross_validate(data, seeds, progress), THRESHOLD)
+    return result, (*data.warnings, *leaks(data).warnings(result.metrics.auc))
 
 
 def _one_answer(label: str, schema: Schema) -> BadCustomerFile:

@@ -122,8 +122,8 @@ def test_reasons_show_the_value_of_the_file(run, telco):
     _, result = run(telco)
     assert result.loc[0, "reason_1":"reason_3"].tolist() == [
         "Tenure of 1 raises the risk",
+        "Total charges of 29.85 raise the risk",
         "Month-to-month contract raises the risk",
-        "DSL internet service lowers the risk",
     ]
 
 
