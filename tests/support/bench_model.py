@@ -286,17 +286,17 @@ def seconds(runs: Sequence[Run], *, memory: bool = False) -> list[str]:
     return [text, *([f"{peak:.0f}" if peak else "–"] if memory else [])]
 
 
-def bill(cold_runs: Mapping[str, Runs], price: WorkerPrice) -> str:
-    """Say what a million predictions cost."""
+def bill(rows: int, cold_runs: Mapping[str, Runs], price: WorkerPrice) -> str:
+    """Say what so many predictions cost."""
     with_reasons, alone = (
         statistics.median(run.cpu_s for run in cold_runs["many"][name])
         for name in (PREDICT, PREDICT_ALONE)
     )
     return (
-        f"A million predictions take {with_reasons:.1f} CPU seconds with reasons, {alone:.1f} "
+        f"{rows:,} predictions take {with_reasons:.1f} CPU seconds with reasons, {alone:.1f} "
         "without, start of the command included. On Fargate an hour of a worker's vCPU, with its "
         f"memory and disk, costs {price.usd_per_vcpu_hour:.4f} USD at list price in "
-        f"{price.region}: a million cost {short(price.of(with_reasons))} USD with reasons, "
+        f"{price.region}: they cost {short(price.of(with_reasons))} USD with reasons, "
         f"{short(price.of(alone))} USD without."
     )
 
@@ -350,7 +350,7 @@ def main() -> None:
                 times(many, small, cold_runs),
             ),
             "",
-            bill(cold_runs, worker_price()),
+            bill(options.rows, cold_runs, worker_price()),
             "",
             f"![How the time grows]({PLOT.relative_to(DOCUMENT.parent)})",
             "",

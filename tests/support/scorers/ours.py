@@ -13,7 +13,7 @@ from pathlib import Path
 from model.artifact import load
 from model.predict import score_file
 
-THREADS = len(os.sched_getaffinity(0))
+THREADS = os.cpu_count() or 1
 COMMAND = Path(sys.executable).with_name("retainwise")
 
 

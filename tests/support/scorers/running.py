@@ -78,6 +78,7 @@ def run_command(
     python: Path | str, command: Sequence[str | Path], path: Sequence[str], peak: Path
 ) -> Run:
     """Run a Python program as a command, from start to end; `peak` is a file for it to write."""
+    peak.unlink(missing_ok=True)
     began = time.perf_counter()
     process = subprocess.Popen(
         [python, AS_COMMAND, peak, *command],
