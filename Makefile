@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix soak fairness scan bench bench-worker transcripts browser screenshot diagram cost locks clean
+.PHONY: help install tools up test check format matrix soak fairness scan bench bench-model bench-worker transcripts browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -66,8 +66,11 @@ fairness: install ## in docs/reliability.md, what one account's flood does to an
 scan: install .venv-scan/.packages ## checkov judges what the stacks declare
 	@PYTHONPATH=tests/support/loopback $(BIN)/python -m operations.scan
 
-bench: install ## speed and memory, measured on this machine
+bench: bench-model ## speed and memory, measured on this machine: the model, then the whole product
 	@$(BIN)/python tests/support/bench.py
+
+bench-model: install .venv-bench/.packages ## the model beside MLflow, the usual script and a pass in C
+	@$(BIN)/python tests/support/bench_model.py
 
 bench-worker: install .venv-bench/.packages ## the worker beside other SQS workers, and at rest
 	@$(BIN)/python tests/support/bench_worker.py
