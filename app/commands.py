@@ -171,7 +171,7 @@ def submit(
 
 
 def _say_summary(answer: Answer) -> None:
-    from predictions.refusals import new_values
+    from predictions.refusals import missing_values, new_values, out_of_range
 
     rows_failed = answer.rows_failed or 0
     click.echo(f"{(answer.rows or 0) - rows_failed:,} customers scored by {answer.model}")
@@ -184,7 +184,11 @@ def _say_summary(answer: Answer) -> None:
         click.echo(f"predicted to leave, one by one: {summary.predicted_churners:,}")
         if answer.summary.revenue_at_risk is not None:
             click.echo(f"revenue at risk: {answer.summary.revenue_at_risk:,.2f}")
-        for new in answer.summary.new_values:
+        for missing in summary.missing_values:
+            click.echo(f"note: {missing_values(missing)}", err=True)
+        for unlike in summary.out_of_range:
+            click.echo(f"warning: {out_of_range(unlike)}", err=True)
+        for new in summary.new_values:
             click.echo(f"warning: {new_values(new)}", err=True)
 
 

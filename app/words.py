@@ -9,7 +9,7 @@ from flask import Flask
 
 from app.filters import count, percent
 from predictions.record import Prediction, RowError, RowErrorCount, Status
-from predictions.refusals import in_rows, new_values
+from predictions.refusals import in_rows, missing_values, new_values, out_of_range
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _RAISES = re.compile(r":? raises? the risk$")  # with a colon: of results from before
@@ -26,7 +26,8 @@ _IN_A_ROW = {
 
 def init_app(app: Flask) -> None:
     """Make the words known to the templates."""
-    for function in (delimiter, step, may_pass, row_error, new_values):
+    noticed = (new_values, out_of_range, missing_values)
+    for function in (delimiter, step, may_pass, row_error, *noticed):
         app.jinja_env.globals[function.__name__] = function
     app.add_template_filter(reason)
 

@@ -2,5 +2,6 @@
 
 `train` makes an artifact from any labelled CSV, `artifact` keeps and checks it, `features` turns
 cells into numbers the same way for both sides, `predict` scores a file with it, `reasons` says why.
-Importing this package is cheap: XGBoost and pandas are imported where they are first used.
+Importing this package is cheap: what is heavy is imported where it is first used. XGBoost, pandas
+and scikit-learn are for training alone; scoring takes NumPy and Numba.
 """

@@ -119,7 +119,7 @@ class Schema(CustomerSchema):
         return self.model_copy(update={"version": f"{name}-{digest[:12]}"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model that is ready to score."""
 

@@ -1,6 +1,6 @@
 """The commands that need no cloud: train, evaluate, predict and sample.
 
-What they do is imported inside them, so that `--help` does not wait for XGBoost.
+What they do is imported inside them, so that `--help` waits for nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from model.artifact import SHIPPED, load
+from model.processors import processors
 from predictions.errors import BadCustomerFile
-from predictions.refusals import new_values
+from predictions.refusals import missing_values, new_values, out_of_range
 from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
@@ -58,9 +59,6 @@ model_option = click.option(
     default=SHIPPED,
     help="Folder of the model; without it the one that comes with the program.",
 )
-threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For XGBoost."
-)
 label_option = click.option(
     "--label", required=True, help="Column that says whether the customer left."
 )
@@ -89,10 +87,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
     help="Result file; without it IN.scored.csv beside the input.",
 )
 @model_option
-@threads_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=processors,
+    show_default="as many as there are processors",
+    help="How many score at a time.",
+)
+@click.option("--reasons/--no-reasons", default=True, help="Whether to say why; else it is faster.")
 @json_option
 def predict(
-    source: Path, target: Path | None, model_dir: Path, threads: int, as_json: bool
+    source: Path, target: Path | None, model_dir: Path, threads: int, reasons: bool, as_json: bool
 ) -> None:
     """Score the customers of a CSV file on this machine, with no cloud at all."""
     target = target or source.with_suffix(".scored.csv")
@@ -103,7 +108,12 @@ def predict(
 
         model = load(model_dir)
         scored = score_file(
-            source, target, model, threads=threads, progress=lambda _, fraction: progress(fraction)
+            source,
+            target,
+            model,
+            threads=threads,
+            progress=lambda _, fraction: progress(fraction),
+            reasons=reasons,
         )
     if as_json:
         say_json(
@@ -134,6 +144,10 @@ def _say_scored(scored: Scored, target: Path, version: str) -> None:
     click.echo("risk: " + ", ".join(f"{b.name} {b.customers:,}" for b in summary.bands))
     for reason in summary.top_reasons[:3]:
         click.echo(f"  {reason.customers:,} customers: {reason.reason}")
+    for missing in summary.missing_values:
+        click.echo(f"note: {missing_values(missing)}", err=True)
+    for unlike in summary.out_of_range:
+        click.echo(f"warning: {out_of_range(unlike)}", err=True)
     for new in summary.new_values:
         click.echo(f"warning: {new_values(new, scored.new_values)}", err=True)
 
@@ -224,7 +238,6 @@ def train(
 @positive_option
 @id_option
 @leave_out_option
-@threads_option
 @json_option
 def evaluate(
     source: Path,
@@ -235,7 +248,6 @@ def evaluate(
     positive: str | None,
     id_column: str | None,
     left_out: tuple[str, ...],
-    threads: int,
     as_json: bool,
 ) -> None:
     """Measure a model on labelled customers, or with --cv how good one trained on them will be."""
@@ -249,7 +261,7 @@ def evaluate(
 
         model = load(model_dir)
         evaluation = evaluate_model(
-            source, label, model, threads=threads, progress=lambda _, fraction: progress(fraction)
+            source, label, model, progress=lambda _, fraction: progress(fraction)
         )
     if as_json:
         say_json(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from model.dates import date_format
 from model.features import NO, YES, encode, measured
-from model.numbers import decimal_mark, numbers
+from model.numbers import decimal_mark, marks_of, numbers
 from predictions.customer_file import open_customer_file
 from predictions.refusals import bad_file, in_quotes, listed, shown
 from predictions.schema import Column
@@ -245,7 +246,11 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
 def _decimal_mark_of(words: dict[str, pd.Series[int]]) -> str | None:
     """Tell it by the columns that hold numbers, whichever mark is decimal."""
     columns = [times.index.tolist() for times in words.values()]
-    return decimal_mark(c for c in columns if len(numbers("", c, ".")[1]) <= len(c) / 2)
+    seen: Counter[str | None] = Counter()
+    for cells in columns:
+        if len(numbers("", cells, ".")[1]) <= len(cells) / 2:
+            seen += marks_of(cells)
+    return decimal_mark(seen)
 
 
 def _columns(

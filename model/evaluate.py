@@ -35,7 +35,7 @@ class Evaluation:
 
 
 def evaluate(
-    path: Path, label: str, model: Model, *, threads: int, progress: Callable[[int, float], None]
+    path: Path, label: str, model: Model, *, progress: Callable[[int, float], None]
 ) -> Evaluation:
     """Compare a model's predictions with the label of a file.
 
@@ -48,7 +48,7 @@ def evaluate(
     rows = rows_failed = 0
     size_bytes = path.stat().st_size
     opened = partial(open_customer_file, path, [*schema.needed_columns, label])
-    mark = FileMark(opened, schema)
+    mark = FileMark(opened, model)
     with opened() as customers:
         for block in customers.blocks(BLOCK_ROWS):
             scores = score(

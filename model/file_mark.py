@@ -6,13 +6,16 @@ the file is read to its end once more, and the order of its rows decides nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
+from itertools import chain
 
-from model.numbers import decimal_mark, is_any_unclear
+from model.artifact import Model
+from model.lines import LineScorer
+from model.numbers import decimal_mark, is_any_unclear, marks_of
 from predictions.customer_file import Block, CustomerFile
-from predictions.schema import CustomerSchema
 
 BLOCK_ROWS = 20_000
 
@@ -21,20 +24,18 @@ class FileMark:
     """Tells the decimal mark of one file."""
 
     def __init__(
-        self, opened: Callable[[], AbstractContextManager[CustomerFile]], schema: CustomerSchema
+        self, opened: Callable[[], AbstractContextManager[CustomerFile]], model: Model
     ) -> None:
-        """opened: opens the file from its start, for the columns of this schema."""
-        self._opened = opened
-        names = [column.name for column in schema.columns if column.kind == "numeric"]
-        revenue = [] if schema.revenue_column is None else [schema.revenue_column]
-        self._names = dict.fromkeys([*names, *revenue])
+        """opened: opens the file from its start, for the columns of this model."""
+        self._opened, self._model = opened, model
 
     def for_block(self, block: Block) -> str | None:
         """Return the mark by which to read a block; None where none is needed or the file has none.
 
         Raises BadCustomerFile when the rest of the file cannot be read.
         """
-        is_needed = any(is_any_unclear(block.columns[name]) for name in self._names)
+        names = self._model.schema.numbers
+        is_needed = any(is_any_unclear(block.columns[name]) for name in names)
         return self.told if is_needed else None
 
     @property
@@ -49,12 +50,18 @@ class FileMark:
         Raises BadCustomerFile when the rest of the file cannot be read.
         """
         with self._opened() as customers:
-            return decimal_mark(self._numbers_of(customers))
+            return decimal_mark(sum(self._marks_of(customers), Counter()))
 
-    def _numbers_of(self, customers: CustomerFile) -> Iterator[Sequence[str]]:
-        for block in customers.blocks(BLOCK_ROWS):
-            for name in self._names:
-                cells = block.columns[name]
-                if block.errors:  # a row of the wrong shape has its cells in the wrong columns
-                    cells = [cell for row, cell in enumerate(cells) if row not in block.errors]
-                yield cells
+    def _marks_of(self, customers: CustomerFile) -> Iterator[Counter[str | None]]:
+        lines = LineScorer(self._model, customers, reasons=False)
+        while (text := customers.next_text()) is not None:
+            read = lines.read(text, None)
+            customers.took(read.count)
+            yield lines.marks(read)
+            odd = [read.odd] if read.odd else []
+            for block in chain(odd, customers.blocks_of(read.rest, BLOCK_ROWS)):
+                for name in self._model.schema.numbers:
+                    cells = block.columns[name]
+                    if block.errors:  # there the cells are in the wrong columns
+                        cells = [cell for row, cell in enumerate(cells) if row not in block.errors]
+                    yield marks_of(cells)

@@ -392,6 +392,28 @@ def read_numbers(
 
 
 @compiled
+def count_marks(text: Text, rows: Rows, count: int, kept: int) -> tuple[int, int]:
+    """Count the plain numbers of a column that have a decimal point for sure, and a comma."""
+    letters = text.letters
+    starts, ends, odd = rows.starts[kept], rows.ends[kept], rows.odd
+    points = commas = 0
+    for row in range(count):
+        if odd[row]:
+            continue
+        first, end = starts[row], ends[row]
+        if first < end and (letters[first] == _MINUS or letters[first] == _PLUS):
+            first += 1
+        for at in range(first, end):
+            is_point, is_comma = letters[at] == _POINT, letters[at] == _COMMA
+            if is_point or is_comma:
+                may_group = end - at == 4 and at > first and at <= first + 3
+                if not may_group or letters[first] == _ZERO:
+                    points += is_point
+                    commas += is_comma
+    return points, commas
+
+
+@compiled
 def read_dates(
     text: Text,
     places: NDArray[np.int64],

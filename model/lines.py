@@ -8,8 +8,10 @@ its place among the others. What a row is worth does not depend on which way it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +78,7 @@ class LineScorer:
         self._model, self._customers, self._reasons = model, customers, reasons
         self._has_ids = model.schema.id_column in customers.called
         self._delimiter = ord(customers.delimiter)
-        self._words = [
-            _words(column, int(size) - 1)
-            for column, size in zip(model.schema.columns, model.bins.sizes, strict=True)
-        ]
+        self._words = _words(model)
         self._cells = _kept_cells(model, customers)
         self._phrases, self._longest = _phrases(model)
 
@@ -124,6 +123,14 @@ class LineScorer:
                 _cut(padded, rows.row_starts[row], rows.row_ends[row]) for row in odd.tolist()
             )
         return Read(padded, count, end, asks_for_mark, rows, revenue, block)
+
+    def marks(self, read: Read) -> Counter[str | None]:
+        """Count which mark is decimal in the plain rows that were read."""
+        points = commas = 0
+        for kept in self._cells.numbers:
+            found = kernel.count_marks(read.text, read.rows, read.count, kept)
+            points, commas = points + found[0], commas + found[1]
+        return Counter({".": points, ",": commas})
 
     def score(self, read: Read, first_row: int, mark: str | None) -> ScoredText:
         """Score rows that were read.
@@ -221,6 +228,8 @@ class _Cells:
     of_column: tuple[int, ...]
     """By place in the model's columns."""
     revenue: int | None
+    numbers: tuple[int, ...]
+    """Those that hold numbers."""
 
 
 def _kept_cells(model: Model, customers: CustomerFile) -> _Cells:
@@ -236,11 +245,21 @@ def _kept_cells(model: Model, customers: CustomerFile) -> _Cells:
         of_file,
         tuple(number_of[column.name] for column in model.schema.columns),
         None if revenue is None else number_of[revenue],
+        tuple(number_of[name] for name in model.schema.numbers),
     )
 
 
-def _words(column: Column, missing: int) -> kernel.Words:
-    """Return the words that a plain cell of the column may be, with their bins."""
+@lru_cache(maxsize=1)
+def _words(model: Model) -> list[kernel.Words]:
+    """Return for each column the words that a plain cell may be, with their bins."""
+    sizes = model.bins.sizes.tolist()
+    return [
+        _words_of(column, size - 1)
+        for column, size in zip(model.schema.columns, sizes, strict=True)
+    ]
+
+
+def _words_of(column: Column, missing: int) -> kernel.Words:
     bins = {spelled: missing for blank in column.blank_words for spelled in _spellings(blank)}
     if column.kind == "boolean":
         for found, known in enumerate((NO, YES)):
@@ -294,6 +313,7 @@ def _date_places(column: Column) -> NDArray[np.int64]:
     return np.array([*map(spelled.index, "ymd"), *marks, ord(spelled[marks[0]])], dtype=np.int64)
 
 
+@lru_cache(maxsize=1)
 def _phrases(model: Model) -> tuple[kernel.Phrases, int]:
     """Make ready what a result of the model says; and the most bytes that a row has of it."""
     columns, sizes = model.schema.columns, model.bins.sizes.tolist()

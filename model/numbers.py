@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +30,20 @@ _POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3})
 _COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
 
 
-def decimal_mark(columns: Iterable[Sequence[str]]) -> str | None:
+def marks_of(cells: Sequence[str]) -> Counter[str | None]:
+    """Count which mark is decimal in these cells; None: a cell does not say."""
+    seen: Counter[str | None] = Counter()
+    for cell, times in Counter(cells).items():
+        seen[_mark_of(cell)] += times
+    return seen
+
+
+def decimal_mark(seen: Counter[str | None]) -> str | None:
     """Tell by all cells of a file's numeric columns whether a comma or a point is decimal.
 
-    columns: their cells, each column whole or in parts.
+    seen: as `marks_of` counts them.
     Returns None when as many cells speak for the one as for the other.
     """
-    seen: Counter[str | None] = Counter()
-    for cells in columns:
-        for cell, times in Counter(cells).items():
-            seen[_mark_of(cell)] += times
     if seen["."] == seen[","]:
         return None
     return "." if seen["."] > seen[","] else ","

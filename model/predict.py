@@ -75,7 +75,7 @@ def score_file(
             tally = Tally(model, called)
             header = result.header(schema, called.get(schema.id_column or ""), reasons=reasons)
             out.write(result.line(header).encode())
-            mark = FileMark(opened, schema)
+            mark = FileMark(opened, model)
             for part in _in_order(_parts(customers, model, mark, reasons=reasons), threads):
                 out.write(part.text)
                 for scores in part.scores:

@@ -9,6 +9,7 @@ person who knows the customers and not the model: "Month-to-month contract raise
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _LINKS = re.compile(r" (?:of|per|in|since|with|for|to|from|by|on|at) ")
 _NO_PLURAL = ("ss", "us", "is")
 
 
+@lru_cache(maxsize=1_000)
 def in_words(name: str) -> str:
     """Write a column's name as a person would: MonthlyCharges, monthly_charges: monthly charges."""
     found = _WORDS.findall(name)

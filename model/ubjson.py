@@ -6,19 +6,13 @@ other use for. The format: https://ubjson.org, and XGBoost's document "Introduct
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Any
 
 import numpy as np
 
-_NUMBERS = {
-    b"U": ">u1",
-    b"i": ">i1",
-    b"I": ">i2",
-    b"l": ">i4",
-    b"L": ">i8",
-    b"d": ">f4",
-    b"D": ">f8",
-}
+_NUMBERS = {b"U": ">B", b"i": ">b", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">f", b"D": ">d"}
+_SCALARS = {mark: Struct(kind) for mark, kind in _NUMBERS.items()}
 _WORDS = {b"T": True, b"F": False, b"Z": None}
 
 
@@ -29,7 +23,7 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401 - whatever the bytes hold
     """
     try:
         return _Reader(raw).value()
-    except (IndexError, UnicodeDecodeError, OverflowError) as exc:
+    except (UnicodeDecodeError, OverflowError) as exc:
         raise ValueError(f"not UBJSON: {exc}") from exc
 
 
@@ -40,7 +34,9 @@ class _Reader:
     def value(self) -> Any:  # noqa: ANN401 - see loads
         mark = self._take(1)
         if mark in _NUMBERS:
-            return self._numbers(mark, 1)[0].item()
+            scalar = _SCALARS[mark]
+            (number,) = scalar.unpack(self._take(scalar.size))
+            return number
         if mark == b"S":
             return self._text()
         if mark == b"{":

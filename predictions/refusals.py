@@ -80,3 +80,17 @@ def new_values(new: ColumnCount, firsts: Sequence[NewValue] = ()) -> str:
     text = next((first.text for first in firsts if first.column == new.column), None)
     rows = in_rows(new.rows, new.first_row, text)
     return f"Column `{shown(new.column)}` has values that the model does not know in {rows}."
+
+
+def out_of_range(values: ColumnCount) -> str:
+    """Say which column has numbers or dates unlike any that the model was trained on, and where."""
+    rows = in_rows(values.rows, values.first_row, None)
+    return (
+        f"Column `{shown(values.column)}` is below or above all that the model has seen in {rows}."
+    )
+
+
+def missing_values(values: ColumnCount) -> str:
+    """Say which column has no value, and where."""
+    rows = in_rows(values.rows, values.first_row, None)
+    return f"Column `{shown(values.column)}` is empty in {rows}."

@@ -82,6 +82,11 @@ class CustomerSchema(BaseModel):
         """All columns of a file that mean something here: the optional ones, then the needed."""
         return self.optional_columns + self.needed_columns
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Needed columns that hold numbers."""
+        return tuple(name for name in self.needed_columns if self.needed(name).kind == "numeric")
+
     def needed(self, name: str) -> Column:
         """Say what a needed column holds. Revenue is a number; it may not be a feature."""
         for column in self.columns:

@@ -2,5 +2,5 @@
 
 `consumer` is the loop, `lease` keeps the claim alive, `job_process` is the parent's side of the
 process that computes and `job` the inside of it, `shutdown` turns signals into a budget of time.
-Only the job process imports XGBoost.
+Only the job process loads the model.
 """

@@ -1,7 +1,7 @@
 """What runs inside the job process: fetch the upload, score it, store the result.
 
 It commits nothing: it says what it did, and the parent, which holds the lease, commits. It is
-started with `spawn`, imports XGBoost once and then takes one job after another. When its parent
+started with `spawn`, loads the model once and then takes one job after another. When its parent
 dies, it ends at once, in the middle of whatever it does.
 """
 
@@ -129,6 +129,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
     from model.artifact import load
+    from model.warm_up import warm_up
     from predictions import log
     from predictions.aws import s3_client
     from predictions.files import Files
@@ -137,6 +138,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     log.configure("job")
     try:
         artifact = load(settings.model_dir)
+        warm_up(artifact)
     except Exception as exc:  # noqa: BLE001 - whatever is wrong with it, the operator is told
         pipe.send(Unusable(f"the model in {settings.model_dir} cannot be used: {exc}"))
         return

@@ -1,7 +1,7 @@
 """The parent's side of a job process: start it, give it a job, hear from it, end it.
 
 The process is spawned, not forked (a fork would copy the parent's threads' locks), and kept warm
-between jobs, because importing XGBoost costs more than scoring a usual file.
+between jobs, because loading the model costs more than scoring a usual file.
 """
 
 from __future__ import annotations

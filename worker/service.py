@@ -10,6 +10,7 @@ from collections.abc import Callable
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from model.processors import processors
 from predictions import log as service_log
 from predictions.aws import dynamodb_table, s3_client, sqs_client
 from predictions.files import Files
@@ -40,7 +41,7 @@ def serve(settings: WorkerSettings) -> int:
     shutdown.listen()
     job_settings = JobSettings(
         model_dir=settings.model_dir,
-        threads=settings.job_threads,
+        threads=settings.job_threads or max(1, processors() // settings.job_processes),
         uploads_bucket=settings.uploads_bucket,
         results_bucket=settings.results_bucket,
     )

@@ -19,7 +19,12 @@ class WorkerSettings(ServiceSettings):
         description="How long a dead worker can hide a job; the queue's visibility timeout.",
     )
     job_processes: int = Field(1, ge=1, le=32, description="Jobs at a time.")
-    job_threads: int = Field(1, ge=1, le=64, description="Threads of XGBoost in each job process.")
+    job_threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Threads that score one job; 0: the job's share of the container's processors.",
+    )
     stop_budget_s: int = Field(
         110, ge=1, description="From SIGTERM to exit; below the task's stopTimeout of 120 s."
     )

@@ -217,7 +217,12 @@ class WorkerSettings(ServiceSettings):
     """`retainwise:services.worker`."""
 
     job_processes: int = Field(1, ge=1, le=32, description="Jobs at a time in one task.")
-    job_threads: int = Field(1, ge=1, le=64, description="Threads that score one job.")
+    job_threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Threads that score one job; 0: the job's share of the task's processors.",
+    )
     stop_budget_s: int = Field(
         110,
         ge=1,

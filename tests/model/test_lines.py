@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +176,44 @@ def test_plain_rows_are_never_read_cell_by_cell(telco, tmp_path, monkeypatch):
     plain = tmp_path / "plain.csv"
     plain.write_bytes(telco.read_bytes())
     assert scored(plain, model)[0] == expected
+
+
+def test_scoring_imports_neither_xgboost_nor_what_only_training_needs(telco, tmp_path):
+    code = (
+        "import sys; from retainwise.cli import main; sys.argv[0] = 'retainwise'\n"
+        "try: main()\n"
+        "except SystemExit as exc: assert not exc.code\n"
+        "print(sorted({'xgboost', 'pandas', 'sklearn', 'flask', 'pulumi'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, "predict", telco, "-o", tmp_path / "out.csv"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+READ_ONLY = """
+import os, sys
+def refuse(event, given):
+    writes = event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes and str(given[0]).startswith({folder!r}):
+        raise OSError(30, "Read-only file system", given[0])
+sys.dont_write_bytecode = True
+sys.addaudithook(refuse)
+from model import kernel, warm_up
+assert kernel.__file__.startswith({folder!r})
+warm_up._compile()
+for name, function in vars(kernel).items():
+    if hasattr(function, "stats"):
+        assert not function.stats.cache_misses, name
+assert kernel.read_dates.stats.cache_hits and kernel.write_rows.stats.cache_hits
+"""
+
+
+def test_what_was_compiled_serves_at_another_place_whose_files_cannot_be_changed(tmp_path):
+    """As in a container, which must not take ten seconds to start."""
+    subprocess.run([sys.executable, "-m", "model.warm_up"], check=True)
+    package = tmp_path / "model"
+    shutil.copytree(Path(kernel.__file__).parent, package, copy_function=shutil.copy2)
+    code = READ_ONLY.format(folder=str(package))
+    path = f"{tmp_path}:{Path(kernel.__file__).parents[1]}"
+    environment = os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)

@@ -1,10 +1,11 @@
 """Numbers as people write them: read right, or refused, never a thousand times off."""
 
 import math
+from collections import Counter
 
 import pytest
 
-from model.numbers import decimal_mark, is_any_unclear, numbers
+from model.numbers import decimal_mark, is_any_unclear, marks_of, numbers
 
 NBSP, NARROW = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
 
@@ -108,7 +109,7 @@ def test_what_is_no_finite_number_is_told(cell, mark):
     ],
 )
 def test_the_decimal_mark_is_told_by_the_cells_that_say_it(columns, mark):
-    assert decimal_mark(columns) == mark
+    assert decimal_mark(sum(map(marks_of, columns), Counter())) == mark
 
 
 @pytest.mark.parametrize("cell", ["1,234", "1.234", "-1.234", "  999,000 ", "\t1,234\r\n"])
