@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import chain
+from threading import Lock
 
 from model.artifact import Model
 from model.lines import LineScorer
@@ -27,7 +28,7 @@ class FileMark:
         self, opened: Callable[[], AbstractContextManager[CustomerFile]], model: Model
     ) -> None:
         """opened: opens the file from its start, for the columns of this model."""
-        self._opened, self._model = opened, model
+        self._opened, self._model, self._lock = opened, model, Lock()
 
     def for_block(self, block: Block) -> str | None:
         """Return the mark by which to read a block; None where none is needed or the file has none.
@@ -41,25 +42,31 @@ class FileMark:
     @property
     def is_told(self) -> bool:
         """Whether the file has been read for it."""
-        return "told" in self.__dict__
+        return "_told" in self.__dict__
 
-    @cached_property
+    @property
     def told(self) -> str | None:
         """The mark; None where the file has none. Reads the file when it is first asked for.
 
         Raises BadCustomerFile when the rest of the file cannot be read.
         """
+        with self._lock:  # several threads may ask, and one is to read
+            return self._told
+
+    @cached_property
+    def _told(self) -> str | None:
         with self._opened() as customers:
             return decimal_mark(sum(self._marks_of(customers), Counter()))
 
     def _marks_of(self, customers: CustomerFile) -> Iterator[Counter[str | None]]:
         lines = LineScorer(self._model, customers, reasons=False)
         while (text := customers.next_text()) is not None:
-            read = lines.read(text, None)
-            customers.took(read.count)
-            yield lines.marks(read)
-            odd = [read.odd] if read.odd else []
-            for block in chain(odd, customers.blocks_of(read.rest, BLOCK_ROWS)):
+            found = lines.find(text)
+            customers.took(found.count)
+            lines.read(found, None)
+            yield lines.marks(found)
+            odd = filter(None, [lines.odd_rows(found)])
+            for block in chain(odd, customers.blocks_of(found.rest, BLOCK_ROWS)):
                 for name in self._model.schema.numbers:
                     cells = block.columns[name]
                     if block.errors:  # there the cells are in the wrong columns

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ from model.scoring import MILLION, Explained, Scores, score
 from model.tables import starts
 from predictions.customer_file import Block, CustomerFile
 from predictions.schema import Column
+
+if TYPE_CHECKING:
+    from model.file_mark import FileMark
 
 NOT_TOLD = ""
 """In place of a decimal mark: the file has not been read for it yet."""
@@ -45,30 +49,47 @@ class ScoredText:
 
 
 @dataclass(frozen=True)
-class Read:
-    """The rows at the start of a text, read and not scored yet."""
+class Found:
+    """The rows at the start of a text, cut into cells."""
 
     text: kernel.Text
+    rows: kernel.Rows
     count: int
     """How many they are."""
     end: int
     """Where in the text the next row begins."""
-    asks_for_mark: bool
-    """A cell may be two numbers, and the mark of the file was not given."""
-    rows: kernel.Rows
-    revenue: NDArray[np.float64] | None
-    """(n_rows,): NaN where it is blank; None where the model knows none."""
-    odd: Block | None
-    """The odd rows, read cell by cell; None where there are none."""
 
     @property
     def rest(self) -> str:
         """The text that was not taken."""
-        return _cut(self.text, self.end, len(self.text.eights) - 1)
+        return self._cut(self.end, len(self.text.eights) - 1)
+
+    @property
+    def odd(self) -> list[int]:
+        """Which rows are odd."""
+        found: list[int] = np.flatnonzero(self.rows.odd[: self.count]).tolist()
+        return found
+
+    def line(self, row: int) -> str:
+        """Return a row as it is in the file."""
+        return self._cut(self.rows.row_starts[row], self.rows.row_ends[row])
 
     def kept(self, kept: int, row: int) -> str:
         """Return a cell that was kept."""
-        return _cut(self.text, self.rows.starts[kept, row], self.rows.ends[kept, row])
+        return self._cut(self.rows.starts[kept, row], self.rows.ends[kept, row])
+
+    def _cut(self, start: int, end: int) -> str:
+        return self.text.letters[start:end].tobytes().decode()
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows whose cells have been read."""
+
+    asks_for_mark: bool
+    """A cell may be two numbers, and the mark of the file was not given."""
+    revenue: NDArray[np.float64] | None
+    """(n_rows,): NaN where it is blank; None where the model knows none."""
 
 
 class LineScorer:
@@ -82,80 +103,86 @@ class LineScorer:
         self._cells = _kept_cells(model, customers)
         self._phrases, self._longest = _phrases(model)
 
-    def read(self, text: str, mark: str | None) -> Read:
-        """Read the rows at the start of a text, as far as each is a line.
+    def find(self, text: str) -> Found:
+        """Find the cells of the rows at the start of a text, as far as each row is a line."""
+        padded = _padded(text.encode())
+        # A row has a byte for each of its cells at least; the few that have not may be left over.
+        rows = self._room_for(len(text) // len(self._cells.of_file) + 1)
+        if "\r" in text and text.count("\r") != text.count("\r\n"):  # it ends lines too
+            return Found(padded, rows, 0, 0)
+        return Found(padded, rows, *self._find(padded, rows))
+
+    def read(self, found: Found, mark: str | None) -> Read:
+        """Read the cells that were found; rows with one that is not plain become odd.
 
         mark: the file's decimal mark, None where it has none, or NOT_TOLD.
         """
-        padded, bins = _padded(text.encode()), self._model.bins
-        # A row has a byte for each of its cells at least; the few that have not may be left over.
-        rows = self._room_for(len(text) // len(self._cells.of_file) + 1)
-        count = end = 0
-        if "\r" not in text or text.count("\r") == text.count("\r\n"):  # else others end lines too
-            count, end = kernel.find_cells(padded, self._delimiter, self._cells.of_file, rows)
+        text, rows, count, bins = found.text, found.rows, found.count, self._model.bins
         values = np.empty(count)
         asks_for_mark = False
         for position, column in enumerate(self._model.schema.columns):
             kept, missing = self._cells.of_column[position], int(bins.sizes[position]) - 1
             words = self._words[position]
             if bins.codes[position]:
-                kernel.read_words(padded, words, missing, rows, count, kept, position)
+                kernel.read_words(text, words, missing, rows, count, kept, position)
                 continue
             if len(words.bins):
-                _blank_out(padded, words, rows, count, kept)
+                _blank_out(text, words, rows, count, kept)
             if column.kind == "date":
-                kernel.read_dates(padded, _date_places(column), rows, count, kept, values)
+                kernel.read_dates(text, _date_places(column), rows, count, kept, values)
             else:
-                asks_for_mark |= kernel.read_numbers(
-                    padded, _MARKS[mark], rows, count, kept, values
-                )
+                asks_for_mark |= kernel.read_numbers(text, _MARKS[mark], rows, count, kept, values)
             kernel.find_bins(bins.cuts[position], missing, values, count, rows.bins[position])
         revenue = None
         if self._cells.revenue is not None:
             revenue = np.empty(count)
             kept = self._cells.revenue
-            asks_for_mark |= kernel.read_numbers(padded, _MARKS[mark], rows, count, kept, revenue)
-        kernel.check_rows(padded, rows, count, self._has_ids)
-        odd = np.flatnonzero(rows.odd[:count])
-        block = None
-        if len(odd):
-            block = self._customers.block_of(
-                _cut(padded, rows.row_starts[row], rows.row_ends[row]) for row in odd.tolist()
-            )
-        return Read(padded, count, end, asks_for_mark, rows, revenue, block)
+            asks_for_mark |= kernel.read_numbers(text, _MARKS[mark], rows, count, kept, revenue)
+        kernel.check_rows(text, rows, count, self._has_ids)
+        return Read(asks_for_mark, revenue)
 
-    def marks(self, read: Read) -> Counter[str | None]:
+    def odd_rows(self, found: Found) -> Block | None:
+        """Return the odd rows, for who reads them cell by cell; None where there are none."""
+        odd = found.odd
+        return self._customers.block_of(map(found.line, odd)) if odd else None
+
+    def marks(self, found: Found) -> Counter[str | None]:
         """Count which mark is decimal in the plain rows that were read."""
         points = commas = 0
         for kept in self._cells.numbers:
-            found = kernel.count_marks(read.text, read.rows, read.count, kept)
-            points, commas = points + found[0], commas + found[1]
+            told = kernel.count_marks(found.text, found.rows, found.count, kept)
+            points, commas = points + told[0], commas + told[1]
         return Counter({".": points, ",": commas})
 
-    def score(self, read: Read, first_row: int, mark: str | None) -> ScoredText:
-        """Score rows that were read.
+    def score(self, found: Found, first_row: int, mark: FileMark) -> ScoredText:
+        """Score rows that were found.
 
-        first_row: the first one's number in the file. mark: its decimal mark, if odd rows need it.
+        first_row: the first one's number in the file. mark: tells the file's decimal mark.
+        Raises BadCustomerFile where the mark is needed and the rest of the file cannot be read.
         """
-        model, rows, count = self._model, read.rows, read.count
+        read = self.read(found, mark.told if mark.is_told else NOT_TOLD)
+        if read.asks_for_mark:
+            self._find(found.text, found.rows)  # what was odd for want of the mark is so no longer
+            read = self.read(found, mark.told)
+        model, rows, count = self._model, found.rows, found.count
         bins = np.ascontiguousarray(rows.bins[:, :count])
-        found = Explained.by(model, bins, reasons=self._reasons)
-        at_risk = None if read.revenue is None else found.micros / MILLION * read.revenue
-        out = np.empty(count * self._longest + 4 * read.end, dtype=np.uint8)
+        said = Explained.by(model, bins, reasons=self._reasons)
+        at_risk = None if read.revenue is None else said.micros / MILLION * read.revenue
+        out = np.empty(count * self._longest + 4 * found.end, dtype=np.uint8)
         ends = np.empty(count, dtype=np.int64)
         left = np.zeros(count, dtype=np.bool_)
         length = kernel.write_rows(
             self._phrases,
-            read.text.letters,
+            found.text.letters,
             rows,
             np.array(self._cells.of_column, dtype=np.int64),
             0 if self._has_ids else first_row,
-            found.micros,
-            found.positive,
-            found.bands,
+            said.micros,
+            said.positive,
+            said.bands,
             np.empty(0) if at_risk is None else at_risk,
-            found.columns,
-            found.effects,
+            said.columns,
+            said.effects,
             out,
             ends,
             left,
@@ -166,31 +193,34 @@ class LineScorer:
             numbers=numbers,
             scored=~rows.odd[:count],
             bins=bins,
-            micros=found.micros,
-            positive=found.positive,
-            bands=found.bands,
+            micros=said.micros,
+            positive=said.positive,
+            bands=said.bands,
             revenue_at_risk=at_risk,
-            columns=found.columns,
-            effects=found.effects,
-            id_of=lambda row: read.kept(0, row) if self._has_ids else str(numbers[row]),
-            cell_of=lambda column, row: read.kept(self._cells.of_column[column], row),
+            columns=said.columns,
+            effects=said.effects,
+            id_of=lambda row: found.kept(0, row) if self._has_ids else str(numbers[row]),
+            cell_of=lambda column, row: found.kept(self._cells.of_column[column], row),
             errors={},
         )
         lines = {row: result.line_of(plain, row) for row in np.flatnonzero(left).tolist()}
         scores: tuple[Scores, ...] = (plain,)
-        if read.odd is not None:
-            odd = np.flatnonzero(rows.odd[:count]).tolist()
+        if (block := self.odd_rows(found)) is not None:
+            odd = found.odd
             by_cells = score(
-                read.odd,
+                block,
                 model,
                 self._customers.called,
-                mark=mark,
+                mark=mark.for_block(block),
                 rows=numbers[odd].tolist(),
                 reasons=self._reasons,
             )
             scores = (plain, by_cells)
             lines |= {row: result.line_of(by_cells, at) for at, row in enumerate(odd)}
         return ScoredText(_spliced(out, length, ends, lines), scores)
+
+    def _find(self, text: kernel.Text, rows: kernel.Rows) -> tuple[int, int]:
+        return kernel.find_cells(text, self._delimiter, self._cells.of_file, rows)
 
     def _room_for(self, rows: int) -> kernel.Rows:
         kept = (self._cells.count, rows)

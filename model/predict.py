@@ -13,7 +13,7 @@ from pathlib import Path
 from model import result
 from model.artifact import Model
 from model.file_mark import FileMark
-from model.lines import NOT_TOLD, LineScorer, ScoredText
+from model.lines import LineScorer, ScoredText
 from model.scoring import score
 from model.tally import Tally
 from predictions.customer_file import Block, CustomerFile, open_customer_file
@@ -102,23 +102,19 @@ def _parts(
     """Read the file and yield what scores each part of it."""
     lines = LineScorer(model, customers, reasons=reasons)
     while (text := customers.next_text()) is not None:
-        read = lines.read(text, mark.told if mark.is_told else NOT_TOLD)
-        if read.asks_for_mark:
-            read = lines.read(text, mark.told)
-        if read.count:
+        found = lines.find(text)
+        if found.count:
             first_row = customers.rows_read + 1
-            customers.took(read.count)
-            of_odd = mark.for_block(read.odd) if read.odd else None
-            yield partial(lines.score, read, first_row, of_odd)
-        for block in customers.blocks_of(read.rest, BLOCK_ROWS):
-            of_block = mark.for_block(block)
-            yield partial(_score_block, block, model, customers.called, of_block, reasons)
+            customers.took(found.count)
+            yield partial(lines.score, found, first_row, mark)
+        for block in customers.blocks_of(found.rest, BLOCK_ROWS):
+            yield partial(_score_block, block, model, customers.called, mark, reasons)
 
 
 def _score_block(
-    block: Block, model: Model, called: Mapping[str, str], mark: str | None, reasons: bool
+    block: Block, model: Model, called: Mapping[str, str], mark: FileMark, reasons: bool
 ) -> ScoredText:
-    scores = score(block, model, called, mark=mark, reasons=reasons)
+    scores = score(block, model, called, mark=mark.for_block(block), reasons=reasons)
     lines = (result.line_of(scores, row) for row in range(len(block)))
     return ScoredText("".join(lines).encode(), (scores,))
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model import kernel
 from model.artifact import Model
@@ -56,8 +55,8 @@ class Tally:
 
     def add(self, scores: Scores) -> None:
         """Count some rows; those that were neither scored nor have an error are not among them."""
-        scored = np.flatnonzero(scores.scored)
-        self.rows += len(scored) + len(scores.errors)
+        scored = slice(None) if scores.scored.all() else np.flatnonzero(scores.scored)
+        self.rows += len(scores.micros[scored]) + len(scores.errors)
         self._micros += int(scores.micros[scored].sum())
         self._positive += int(scores.positive[scored].sum())
         self._per_band += np.bincount(scores.bands[scored], minlength=len(self._per_band))
@@ -68,7 +67,7 @@ class Tally:
         self._reasons.add(
             scores.bins[:, scored], scores.columns[:, scored], scores.effects[:, scored]
         )
-        self._add_customers(scores, scored)
+        self._add_customers(scores)
 
     @property
     def customers_at_risk(self) -> tuple[CustomerAtRisk, ...]:
@@ -134,15 +133,14 @@ class Tally:
             self._first_row_by_bin,
         )
         for position, codes in enumerate(self._bins.codes):
-            if codes and position not in self._new_values:
-                new = scores.scored & (scores.bins[position] == codes)
-                if new.any():
-                    row = int(new.argmax())
-                    self._new_values[position] = NewValue(
-                        row=int(scores.numbers[row]),
-                        column=self._called[self._schema.columns[position].name],
-                        text=shown(scores.cell_of(position, row)),
-                    )
+            is_there = codes and self._rows_by_bin[self._first_bin[position] + codes]
+            if is_there and position not in self._new_values:
+                row = int((scores.scored & (scores.bins[position] == codes)).argmax())
+                self._new_values[position] = NewValue(
+                    row=int(scores.numbers[row]),
+                    column=self._called[self._schema.columns[position].name],
+                    text=shown(scores.cell_of(position, row)),
+                )
 
     def _counted(self, bins_of: Callable[[int], Iterable[int]]) -> tuple[ColumnCount, ...]:
         """Count for each column the rows whose value is in some of its bins."""
@@ -158,13 +156,13 @@ class Tally:
                 counts.append(ColumnCount(column=name, rows=rows, first_row=first))
         return tuple(counts)
 
-    def _add_customers(self, scores: Scores, scored: NDArray[np.int64]) -> None:
-        micros = scores.micros[scored]
-        if len(self._at_risk) == CUSTOMERS_AT_RISK:  # few customers come to be among them
-            likely = micros >= -self._at_risk[-1][0]
-            scored, micros = scored[likely], micros[likely]
-        first = np.argsort(-micros, kind="stable")[:CUSTOMERS_AT_RISK]
-        for row in scored[first].tolist():
+    def _add_customers(self, scores: Scores) -> None:
+        # Once there are enough, few customers come to be among them.
+        is_full = len(self._at_risk) == CUSTOMERS_AT_RISK
+        least = -self._at_risk[-1][0] if is_full else 0
+        likely = np.flatnonzero(scores.scored & (scores.micros >= least))
+        first = np.argsort(-scores.micros[likely], kind="stable")[:CUSTOMERS_AT_RISK]
+        for row in likely[first].tolist():
             rank = (-int(scores.micros[row]), int(scores.numbers[row]))
             self._at_risk.append((*rank, _customer(scores, row)))
         self._at_risk = sorted(self._at_risk, key=itemgetter(0, 1))[:CUSTOMERS_AT_RISK]

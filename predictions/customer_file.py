@@ -33,7 +33,7 @@ MOST_ROWS = 10_000_000
 """The largest upload could hold more where rows are short, and every row costs the worker alike."""
 BLOCK_CHARACTERS = 16 * 1024 * 1024
 """A block ends with the row that reaches this, however few rows it has."""
-READ_BYTES = 256 * 1024
+READ_BYTES = 512 * 1024
 TOLD_BY_THE_COLUMNS = frozenset({"missing-columns", "header-not-first", "not-a-csv"})
 """Codes of refusals that may be gone, or new, when a model asks for other columns."""
 _NOTHING = re.compile(r"[\s,;|]*")

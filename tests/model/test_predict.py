@@ -509,6 +509,7 @@ def test_our_own_numbers_are_not_text(run, customers):
     assert float(result["revenue_at_risk"][0]) < 0
 
 
+@pytest.mark.usefixtures("in_small_parts")
 def test_progress_ends_with_all_rows_and_all_bytes(model, telco, tmp_path):
     told: list[tuple[int, float]] = []
     score_file(
