@@ -2,7 +2,7 @@
 
 `booster.ubj`   the trees, in XGBoost's own format
 `schema.json`   what goes in, what comes out, how good it is and what it was made from
-`MODEL_CARD.md` the same for people (made by `card`)
+`MODEL_CARD.md` the same for people (made by `card`), with pictures beside it
 
 The version of a model is a hash over the schema, which holds the hash of the booster: two folders
 with the same version score alike.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,12 +134,15 @@ class Model:
         return self.schema.version
 
 
-def save(folder: Path, schema: Schema, booster: bytes, card: str) -> None:
-    """Write an artifact; the folder is made if need be."""
+def save(
+    folder: Path, schema: Schema, booster: bytes, card: str, pictures: Mapping[str, str]
+) -> None:
+    """Write an artifact; the folder is made if need be. pictures: SVG by the name of its file."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BOOSTER_FILE).write_bytes(booster)
     (folder / SCHEMA_FILE).write_text(schema.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    for name, svg in {CARD_FILE: card, **pictures}.items():
+        (folder / name).write_text(svg, encoding="utf-8")
 
 
 def load(folder: Path) -> Model:

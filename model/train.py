@@ -22,6 +22,7 @@ from model.cross_validation import Measured, measured, train_and_cross_validate
 from model.dataset import Dataset, read_dataset
 from model.fitting import FOLDS, SEED, Fitted
 from model.leaks import Leak, leaks
+from model.pictures import pictures
 from predictions.errors import BadCustomerFile
 from predictions.refusals import LISTED_NAMES, bad_file, shown
 
@@ -84,7 +85,9 @@ def train(
         metrics=result.metrics,
         training=_training(data, fitted, result, warnings),
     ).with_version(re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "model")
-    save(out, schema, raw, model_card(schema))
+    drawings = pictures(data, fitted, held_out)
+    card = model_card(schema, {name: drawing.description for name, drawing in drawings.items()})
+    save(out, schema, raw, card, {name: drawing.svg for name, drawing in drawings.items()})
     progress(1.0)
     return schema
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model import fitting
 from model.artifact import SHIPPED, Model, load
 
 TELCO = Path(SHIPPED).parents[1] / "data" / "telco.csv"
@@ -18,6 +19,13 @@ def model() -> Model:
 @pytest.fixture(scope="session")
 def telco() -> Path:
     return TELCO
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """Try little while training: for tests of what it reads and writes, not of how good it is."""
+    monkeypatch.setattr(fitting, "PLANS", (fitting.Plan(5, 1, depths=(2, 4)),))
+    monkeypatch.setattr(fitting, "MOST_LEVELS", 400)
 
 
 @pytest.fixture

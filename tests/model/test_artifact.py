@@ -25,7 +25,7 @@ def test_a_copy_loads_under_the_same_version(folder, model):
 
 
 def test_the_folder_holds_nothing_that_runs(folder):
-    assert {path.suffix for path in folder.iterdir()} == {".ubj", ".json", ".md"}
+    assert {path.suffix for path in folder.iterdir()} == {".ubj", ".json", ".md", ".svg"}
 
 
 def test_another_booster_is_refused_before_it_is_read(folder):

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from model.artifact import SHIPPED
 from model.commands import evaluate, predict, sample, train
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "sample": sample}
 
 
@@ -163,6 +165,51 @@ def test_train_prints_figures_for_people(labelled, tmp_path):
     assert result.exit_code == 0
     assert "accuracy" in result.stdout
     assert "left out: country (the same in every row)" in result.stdout
+
+
+def leaking(path: Path) -> Path:
+    """Add a column that repeats the label."""
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header};bye", *(f"{row};x{row[-4:]}" for row in rows)]))
+    return path
+
+
+def test_train_refuses_a_leak_and_warns_of_one_that_is_kept(labelled, tmp_path):
+    given = (leaking(labelled), "--label", "left", "--positive", "gone", "-o", tmp_path / "m")
+    refused = call("train", *given)
+    assert refused.exit_code == 2
+    assert "“bye” alone tells" in refused.stderr
+    assert '--leave-out "bye"' in refused.stderr
+    kept = call("train", *given, "--keep", "bye", "--json")
+    assert "“bye” alone tells" in json.loads(kept.stdout)["warnings"][0]
+    assert call("train", *given, "--keep", "bye").stderr.startswith("warning: “bye” alone tells")
+    assert call("train", *given, "--leave-out", "bye").stderr == ""
+
+
+def test_evaluate_cv_measures_training_and_warns_of_a_leak(labelled):
+    given = (labelled, "--label", "left", "--positive", "gone", "--cv", "--seeds", "3,4")
+    said = json.loads(call("evaluate", *given, "--json").stdout)
+    assert (said["seeds"], said["metrics"]["rows"], said["warnings"]) == ([3, 4], 400, [])
+    assert 0.01 < said["standard_errors"]["auc"] < 0.05
+    printed = call("evaluate", *given).stdout
+    assert f"AUC                      {said['metrics']['auc']:.4f} ± " in printed
+    leaking(labelled)
+    told = call("evaluate", *given)
+    assert told.exit_code == 0
+    assert "warning: “bye” alone tells" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--cv", "--seeds", "1,x"], "'1,x' is no list of whole numbers"),
+        (["--positive", "Yes"], "go with --cv"),
+    ],
+)
+def test_evaluate_refuses_options_that_make_no_sense(source, options, said):
+    result = call("evaluate", source, "--label", "Churn", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_train_refuses_with_2_and_no_trace(labelled, tmp_path):
