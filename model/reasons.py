@@ -9,6 +9,7 @@ person who knows the customers and not the model: "Month-to-month contract raise
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +22,7 @@ from predictions.refusals import shown
 from predictions.schema import Column
 
 REASONS = 3
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s.\-]+")
+_BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _LINKS = re.compile(r" (?:of|per|in|since|with|for|to|from|by|on|at) ")
 _NO_PLURAL = ("ss", "us", "is")
 
@@ -29,12 +30,12 @@ _NO_PLURAL = ("ss", "us", "is")
 @lru_cache(maxsize=1_000)
 def in_words(name: str) -> str:
     """Write a column's name as a person would: MonthlyCharges, monthly_charges: monthly charges."""
-    found = _WORDS.findall(name)
-    if not found or name.isupper():
-        return shown(name.lower().replace("_", " ").strip() or name)
-    is_short = [len(word) > 1 and word.isupper() for word in found]  # ARPU stays ARPU
-    words = [word if short else word.lower() for word, short in zip(found, is_short, strict=True)]
-    return shown(" ".join(words))
+    apart = name.lower() if name.isupper() else "".join(_apart(name))
+    words = [
+        word if len(word) > 1 and word.isupper() else word.lower()  # ARPU stays ARPU
+        for word in _BETWEEN_WORDS.split(apart)
+    ]
+    return shown(" ".join(filter(None, words)) or name)
 
 
 def sentence(
@@ -51,7 +52,9 @@ def sentence(
     size = int(bins.sizes[position])
     if found == size - 1:
         subject = f"Missing {name}"
-    elif column.kind in ("numeric", "date"):
+    elif column.kind == "date":
+        subject = f"{_capital(name)} {shown(cell)}"
+    elif column.kind == "numeric":
         subject = f"{_capital(name)} of {shown(cell)}"
     elif found == size - 2:
         subject = f"New {name} “{shown(cell)}”"
@@ -66,7 +69,8 @@ def group(column: Column, bins: Bins, position: int, found: int) -> str:
     size = int(bins.sizes[position])
     if found < size - 1 and column.kind in ("numeric", "date") and column.average is not None:
         is_above = found > np.searchsorted(bins.cuts[position], above(column.average))
-        side = "above" if is_above else "at or below"
+        sides = ("up to", "after") if column.kind == "date" else ("at or below", "above")
+        side = sides[int(is_above)]
         return f"{_capital(name)} {side} the average of {_average(column)} {_verb(name, True)}"
     if found == size - 2:
         return f"New {name} {_verb(name, True)}"
@@ -104,6 +108,12 @@ class RaisingReasons:
             customers[reason] = customers.get(reason, 0) + int(self._customers[at])
         ranked = sorted(customers.items(), key=lambda item: -item[1])[:limit]
         return tuple(Reason(reason=reason, customers=count) for reason, count in ranked)
+
+
+def _apart(name: str) -> Iterator[str]:
+    for before, letter, after in zip(f" {name}", name, f"{name[1:]} ", strict=False):
+        follows = before.islower() or before.isdigit() or (before.isupper() and after.islower())
+        yield f" {letter}" if letter.isupper() and follows else letter
 
 
 def _of_word(column: Column, name: str, found: int) -> str:

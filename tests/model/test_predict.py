@@ -390,6 +390,34 @@ def test_values_that_the_model_does_not_know_are_counted_by_column(run, customer
     ]
 
 
+@pytest.mark.parametrize("parts", ["in_small_parts", "tmp_path"])
+def test_missing_and_unusual_values_are_scored_and_counted(run, customers, parts, request):
+    request.getfixturevalue(parts)
+    customers.loc[[1, 4], "TotalCharges"] = ["", " "]
+    customers.loc[[2, 3], "Partner"] = ["", "maybe"]  # the second is new, not missing
+    customers.loc[[3, 5], "tenure"] = ["-1", "72.5"]
+    customers.loc[0, "tenure"] = "72"  # the highest of training
+    scored, result = run(customers)
+    assert scored.rows_failed == 0
+    assert set(result["churn_probability"].str.len()) == {8}
+    summary = scored.summary
+    assert [(c.column, c.rows, c.first_row) for c in summary.missing_values] == [
+        ("Partner", 1, 3),
+        ("TotalCharges", 2, 2),
+    ]
+    assert [(c.column, c.rows, c.first_row) for c in summary.out_of_range] == [("tenure", 2, 4)]
+
+
+def test_without_reasons_the_scores_are_the_same_and_nothing_is_said(run, telco, tmp_path, model):
+    scored, expected = run(telco)
+    alone = tmp_path / "alone.csv"
+    found = score_file(telco, alone, model, threads=1, progress=lambda *_: None, reasons=False)
+    result = pd.read_csv(alone, dtype=str, keep_default_na=False)
+    assert result.equals(expected.drop(columns=["reason_1", "reason_2", "reason_3"]))
+    assert found.summary == scored.summary.model_copy(update={"top_reasons": ()})
+    assert {customer.reasons for customer in found.customers_at_risk} == {()}
+
+
 def test_a_row_of_the_wrong_shape_has_no_new_values(run, customers, tmp_path):
     lines = customers.to_csv(index=False).splitlines()
     lines[2] = f"shifted,{lines[2]}"

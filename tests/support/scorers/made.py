@@ -76,4 +76,4 @@ def make_model(made: pd.DataFrame, folder: Path, *, trees: int, depth: int) -> N
             "booster_sha256": hashlib.sha256(raw).hexdigest(),
         }
     )
-    save(folder, schema.with_version("made"), raw, "")
+    save(folder, schema.with_version("made"), raw, "", {})

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from model.artifact import load
 from model.predict import score_file
+from model.processors import processors
 
-THREADS = os.cpu_count() or 1
 COMMAND = Path(sys.executable).with_name("retainwise")
 
 
@@ -22,10 +18,13 @@ def scorer(folder: Path) -> Callable[..., None]:
     model = load(folder)
 
     def score(source: Path, target: Path, *, reasons: bool) -> None:
-        can_leave_out = "reasons" in inspect.signature(score_file).parameters
-        options = {"reasons": reasons} if can_leave_out else {}
         score_file(
-            source, target, model, threads=THREADS, progress=lambda _rows, _share: None, **options
+            source,
+            target,
+            model,
+            threads=processors(),
+            progress=lambda _rows, _share: None,
+            reasons=reasons,
         )
 
     return score
@@ -33,14 +32,5 @@ def scorer(folder: Path) -> Callable[..., None]:
 
 def command(source: Path, target: Path, model: Path, *, reasons: bool) -> list[str | Path]:
     """Return the command that scores a file, as a person types it."""
-    leave_out = [] if reasons else _leave_out()
+    leave_out = [] if reasons else ["--no-reasons"]
     return [COMMAND, "predict", source, "-o", target, "--model", model, *leave_out]
-
-
-@cache
-def _leave_out() -> list[str]:
-    """Return the option for a result without reasons, if there is one."""
-    told = subprocess.run(
-        [COMMAND, "predict", "--help"], capture_output=True, text=True, check=True
-    )
-    return ["--no-reasons"] if "--no-reasons" in told.stdout else []

@@ -116,7 +116,7 @@ def compiled(folder: Path) -> Path | None:
 def one_pass(program: Path, source: Path, model: Path) -> Run:
     """Run the pass in C over a file: start and end of a process are a millisecond of it."""
     schema = read_schema(model, Schema)
-    letters = {column.name: column.kind[0].replace("c", "w") for column in schema.columns}
+    letters = {c.name: "n" if c.kind == "numeric" else "w" for c in schema.columns}
     with source.open(encoding="utf-8", newline="") as file:
         header = next(csv.reader(file))
     kinds = "".join("i" if name == schema.id_column else letters.get(name, "-") for name in header)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from model.artifact import Schema
-from scorers.usual import scorer_with, types_of
+from scorers.usual import TRUTHS, scorer_with, types_of
 
 
 def scorer(folder: Path) -> Callable[..., None]:
@@ -19,4 +19,4 @@ def scorer(folder: Path) -> Callable[..., None]:
 def read_typed(source: Path, schema: Schema) -> pd.DataFrame:
     """Read the id and the model's columns, each as its type."""
     types = types_of(schema)
-    return pd.read_csv(source, usecols=[schema.id_column, *types], dtype=types)
+    return pd.read_csv(source, usecols=[schema.id_column, *types], dtype=types, **TRUTHS)

@@ -9,7 +9,7 @@ import pandas as pd
 from xgboost import XGBClassifier
 
 from model.artifact import BOOSTER_FILE, Schema
-from predictions.schema import read_schema
+from predictions.schema import Column, read_schema
 
 
 def scorer(folder: Path) -> Callable[..., None]:
@@ -35,15 +35,22 @@ def scorer_with(folder: Path, read: Callable[[Path, Schema], pd.DataFrame]) -> C
 
 def read_plainly(source: Path, schema: Schema) -> pd.DataFrame:
     """Read a file as it comes, and tell pandas afterwards what is a category."""
-    types = {name: kind for name, kind in types_of(schema).items() if kind != "float32"}
-    return pd.read_csv(source).astype(types)
+    types = {name: kind for name, kind in types_of(schema).items() if kind not in PLAIN}
+    return pd.read_csv(source, **TRUTHS).astype(types)
+
+
+PLAIN = ("float32", "bool")
+"""Types that pandas finds by itself."""
+TRUTHS: dict[str, list[str]] = {"true_values": ["Yes"], "false_values": ["No"]}
+"""What else than a number is a yes or a no in the Telco file."""
 
 
 def types_of(schema: Schema) -> dict[str, pd.CategoricalDtype | str]:
     """Return pandas's type of each of the model's columns, in its order."""
-    return {
-        column.name: pd.CategoricalDtype(list(column.categories))
-        if column.kind == "categorical"
-        else "float32"
-        for column in schema.columns
-    }
+    return {column.name: _type_of(column) for column in schema.columns}
+
+
+def _type_of(column: Column) -> pd.CategoricalDtype | str:
+    if column.kind == "categorical":
+        return pd.CategoricalDtype(list(column.categories))
+    return "bool" if column.categories == ("No", "Yes") else "float32"
