@@ -286,6 +286,30 @@ def test_values_that_the_model_does_not_know_are_a_warning_before_the_answer(cli
     assert "<i>Weekly" not in page.text
 
 
+def test_missing_and_unusual_values_are_told_without_alarm(client, cloud):
+    summary = SUMMARY.model_copy(
+        update={
+            "missing_values": (ColumnCount(column="<i>", rows=11, first_row=489),),
+            "out_of_range": (ColumnCount(column="tenure", rows=1, first_row=5),),
+        }
+    )
+
+    page = client.get(f"/predictions/{completed(cloud, summary).id}")
+
+    told = text_of(page)
+    order = [
+        "Some values are missing or unusual",
+        "Column tenure is below or above all that the model has seen in 1 row (row 5).",
+        "Column <i> is empty in 11 rows (first: row 489).",
+        "scored all the same",
+        "of 2 customers",
+    ]
+    places = [told.find(words) for words in order]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert 'role="alert"' not in page.text
+
+
 TURNING = "\N{RIGHT-TO-LEFT OVERRIDE}C1"
 
 

@@ -177,7 +177,8 @@ def test_waiting_for_it_tells_what_the_result_says(front, url, source, works):
 
 def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, works, monkeypatch):
     new = ColumnCount(column="Contract", rows=2, first_row=1)
-    summary = finished.SUMMARY.model_copy(update={"new_values": (new,)})
+    update = {"new_values": (new,), "out_of_range": (new,), "missing_values": (new,)}
+    summary = finished.SUMMARY.model_copy(update=update)
     monkeypatch.setattr(finished, "SUMMARY", summary)
     front.steps += [pass_on, pass_on, works(Status.COMPLETED)]
 
@@ -185,7 +186,12 @@ def test_values_that_the_model_does_not_know_are_a_warning(front, url, source, w
 
     assert ended.exit_code == 0
     told = "Column `Contract` has values that the model does not know in 2 rows (first: row 1)."
-    assert ended.stderr == f"warning: {told}\n"
+    assert ended.stderr.splitlines() == [
+        "note: Column `Contract` is empty in 2 rows (first: row 1).",
+        "warning: Column `Contract` is below or above all that the model has seen in 2 rows "
+        "(first: row 1).",
+        f"warning: {told}",
+    ]
 
 
 @pytest.mark.parametrize("options", [["--wait"], ["--wait", "--json"]])

@@ -79,6 +79,26 @@ def test_predict_warns_of_values_that_the_model_does_not_know(source, tmp_path):
     assert (new["column"], new["first_row"]) == ("Contract", 1)
 
 
+def test_predict_tells_of_missing_and_unusual_values(source):
+    customers = pd.read_csv(source, dtype=str, keep_default_na=False)
+    customers.loc[3, "tenure"] = "1000"
+    customers.loc[[4, 7], "Partner"] = ""
+    customers.to_csv(source, index=False)
+    result = call("predict", source)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "note: Column `Partner` is empty in 2 rows (first: row 5).",
+        "warning: Column `tenure` is below or above all that the model has seen in 1 row (row 4).",
+    ]
+
+
+def test_predict_without_reasons_says_none(source, tmp_path):
+    out = tmp_path / "out.csv"
+    result = call("predict", source, "-o", out, "--no-reasons")
+    assert "raises the risk" not in result.stdout
+    assert "reason_1" not in out.read_text()
+
+
 def test_predict_warns_that_rows_are_numbered(source):
     source.write_text(source.read_text().replace("customerID", "Customer Id"))
     result = call("predict", source)
