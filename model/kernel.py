@@ -453,7 +453,7 @@ def read_dates(
         for part in range(3):
             number = 0
             for at in range(4 if part == 0 else 2):
-                letter = letters[start + places[part] + at]
+                letter = int(letters[start + places[part] + at])
                 is_date &= letter >= _ZERO and letter <= _NINE
                 number = number * 10 + (letter - _ZERO)
             if part == 0:

@@ -217,3 +217,12 @@ def test_what_was_compiled_serves_at_another_place_whose_files_cannot_be_changed
     path = f"{tmp_path}:{Path(kernel.__file__).parents[1]}"
     environment = os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+
+
+def test_no_index_is_beyond_its_array():
+    """Compiled code does not look; run as it is written, NumPy refuses such an index."""
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore::RuntimeWarning"]  # it wraps
+    test = f"{__file__}::{test_plain_rows_come_to_what_they_come_to_cell_by_cell.__name__}"
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    ran = subprocess.run([*command, test], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
