@@ -47,7 +47,7 @@ BLANK_WORDS = frozenset(
 POSITIVE_WORDS = frozenset(
     {"yes", "y", "true", "t", "1", "1.0", "churn", "churned", "left", "cancelled", "canceled"}
 )
-_ID_NAME = re.compile(r"(^|[\W_])(id|ids|uuid|key|no|nr|number|phone|msisdn)($|[\W_])|I[Dd]$")
+_ID_NAME = re.compile(r"(?i:(^|[\W_])(id|ids|uuid|key|no|nr|number|phone|msisdn)($|[\W_]))|I[Dd]$")
 
 
 @dataclass(frozen=True)

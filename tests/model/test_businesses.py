@@ -15,12 +15,10 @@ from model.dataset import read_dataset
 from model.predict import score_file
 from model.train import train
 
-LEARNED = {"telephone": 0.95, "bank": 0.92, "software": 0.82, "gym": 0.92, "game": 0.75}
+LEARNED = {"telephone": 0.96, "bank": 0.95, "software": 0.84, "gym": 0.93, "game": 0.78}
 """Share of the fall in log loss, from saying the mean for all to the true probabilities."""
 BEHIND = {"telephone": 0.01, "bank": 0.015, "software": 0.04, "gym": 0.01, "game": 0.04}
 """In AUC, of what the true probabilities have."""
-IS_DEEP = {"telephone": False, "bank": False, "software": True, "gym": False, "game": True}
-"""In the software and the game columns act together, three in the one and two in the other."""
 
 
 def expected_log_loss(truth: np.ndarray, said: np.ndarray) -> float:
@@ -29,13 +27,13 @@ def expected_log_loss(truth: np.ndarray, said: np.ndarray) -> float:
 
 @pytest.fixture(scope="module", params=BUSINESSES)
 def business(request, tmp_path_factory):
-    """The name, the schema, new customers and what the model says of them."""
+    """The name, new customers and what the model says of them."""
     name, folder = request.param, tmp_path_factory.mktemp("business")
     made: Made = BUSINESSES[name]()
     with pytest.MonkeyPatch.context() as patch:
-        # Measured once instead of five times: what it is worth is measured here.
-        patch.setattr(fitting, "PLANS", (fitting.Plan(1, 3, fitting.PLANS[0].depths),))
-        schema = train(
+        # Measured once and not five times, and fewer depths: what it is worth is measured here.
+        patch.setattr(fitting, "PLANS", (fitting.Plan(1, 3, depths=(2, 4)),))
+        train(
             made.write(folder / "training.csv"),
             **made.options,
             out=folder / "model",
@@ -47,11 +45,11 @@ def business(request, tmp_path_factory):
     scored = score_file(source, target, model, threads=1, progress=lambda *_: None)
     assert (scored.rows, scored.rows_failed) == (len(new.rows), 0)
     said = pd.read_csv(target)["churn_probability"].to_numpy()
-    return name, schema, new, np.clip(said, 1e-6, 1 - 1e-6)
+    return name, new, np.clip(said, 1e-6, 1 - 1e-6)
 
 
 def test_a_model_knows_nearly_all_that_can_be_known(business):
-    name, _, new, said = business
+    name, new, said = business
     nothing = np.full(len(said), new.probability.mean())
     worst, loss, best = (
         expected_log_loss(new.probability, one) for one in (nothing, said, new.probability)
@@ -59,11 +57,6 @@ def test_a_model_knows_nearly_all_that_can_be_known(business):
     assert (worst - loss) / (worst - best) >= LEARNED[name]
     assert new.best_auc - roc_auc_score(new.left, said) <= BEHIND[name]
     assert abs(said.mean() - new.probability.mean()) < 0.02, "calibrated"
-
-
-def test_trees_are_deep_where_columns_act_together_alone(business):
-    name, schema, _, _ = business
-    assert (schema.training.parameters["max_depth"] > 2) == IS_DEEP[name]
 
 
 @pytest.mark.parametrize(
