@@ -22,7 +22,7 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 
 .venv/.product: .venv/.packages pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m model.warm_up
+	@$(BIN)/python -m model.scoring.warm_up
 	@touch $@
 
 # Virtualenvs of their own. localcloud: the emulator pins botocore, and the product must not be held to

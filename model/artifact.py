@@ -29,8 +29,8 @@ from predictions.schema import (
 )
 
 if TYPE_CHECKING:
-    from model.kernel import Tables
-    from model.tables import Bins
+    from model.scoring.kernel import Tables
+    from model.scoring.tables import Bins
 
 SHIPPED = Path(__file__).parent / "artifacts" / "telco"
 """The model that comes with the program."""
@@ -159,8 +159,8 @@ def load(folder: Path) -> Model:
             f"{path}: sha256 is {found}, but {SCHEMA_FILE} says {schema.booster_sha256}"
         )
 
-    from model.tables import bins_of, tabulate  # Numba: only for those who score
-    from model.trees import read_booster
+    from model.scoring.tables import bins_of, tabulate  # Numba: only for those who score
+    from model.scoring.trees import read_booster
 
     try:
         ensemble = read_booster(raw)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import click
 
 from model.artifact import SHIPPED, load
-from model.processors import processors
+from model.scoring.processors import processors
 from predictions.errors import BadCustomerFile
 from predictions.refusals import missing_values, new_values, out_of_range
 from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
     from model.artifact import Metrics
-    from model.predict import Scored
+    from model.scoring.predict import Scored
 
 PROGRESS_STEPS = 1_000
 _FIGURES = {
@@ -104,7 +104,7 @@ def predict(
     if target.exists() and target.samefile(source):
         raise click.UsageError(f"{target} is the input: it would be overwritten.")
     with explained(), progress_bar("scoring") as progress:
-        from model.predict import score_file
+        from model.scoring.predict import score_file
 
         model = load(model_dir)
         scored = score_file(
@@ -188,7 +188,7 @@ def train(
 ) -> None:
     """Train a model on a labelled CSV, measure it by cross-validation and write its card."""
     with explained(), progress_bar("training") as progress:
-        from model.train import train as train_model
+        from model.training.train import train as train_model
 
         schema = train_model(
             source,
@@ -257,7 +257,7 @@ def evaluate(
     if positive or id_column or left_out:
         raise click.UsageError("--positive, --id and --leave-out go with --cv.")
     with explained(), progress_bar("evaluating") as progress:
-        from model.evaluate import evaluate as evaluate_model
+        from model.training.evaluate import evaluate as evaluate_model
 
         model = load(model_dir)
         evaluation = evaluate_model(
@@ -291,7 +291,7 @@ def _evaluate_training(
     as_json: bool,
 ) -> None:
     with explained(), progress_bar("evaluating") as progress:
-        from model.evaluate import evaluate_training
+        from model.training.evaluate import evaluate_training
 
         result, warnings = evaluate_training(
             source,

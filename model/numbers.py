@@ -1,9 +1,9 @@
 """Reads columns of numbers as people and spreadsheets write them.
 
-`1234.5`, `1,234.5`, `1.234,5` and `1 234,5` are one number. Only a single group of three digits
-behind a single mark (`1,234` or `1.234`) does not say which of the two is its decimal mark; the
-other cells of the file do. Where they do not either, a point is decimal, as in every program's
-output, and a comma is refused: a thousand times too much is worse than no score.
+`1234.5`, `1,234.5`, `1.234,5`, `1 234,5` and `$1,234.5` are one number, and `12 %` is 12. Only a single group of three digits behind a single mark (`1,234` or `1.234`) does not
+say which of the two is its decimal mark; the other cells of the file do. Where they do not either,
+a point is decimal, as in every program's output, and a comma is refused: a thousand times too much
+is worse than no score.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ LARGEST = float(np.finfo(np.float32).max)
 
 # Spaces (also those that do not break) and apostrophes group digits and are never decimal marks.
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}([ '\u2019\u00a0\u202f])\d{3}(?:\1\d{3})*([.,]\d*)?")
+_SIGN = re.compile(r"^[$€£¥]\s*(?=[-+.,\d])|(?<=[.,\d])\s*[$€£¥%]$|(?<=^[-+])[$€£¥]")
+"""What a number may have once before it or behind it; its unit is the column's matter."""
 _PLAIN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
-_AMBIGUOUS_LINE = re.compile(rf"^[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*$", re.MULTILINE)
+_AMBIGUOUS_LINE = re.compile(
+    rf"^[^\S\n]*[-+$€£¥]*[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*[$€£¥%]?[^\S\n]*$", re.MULTILINE
+)
 _POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
 _COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
 
@@ -107,14 +111,16 @@ def _mark_of(cell: str) -> str | None:
 
 
 def _ungrouped(cell: str) -> str:
-    match = _GROUPED.fullmatch(cell)
-    return cell.replace(match[1], "") if match else cell
+    bare = _SIGN.sub("", cell, count=1)
+    match = _GROUPED.fullmatch(bare)
+    return bare.replace(match[1], "") if match else bare
 
 
 def _wrong(name: str, cell: str) -> CellError:
     kind, said = "not-a-number", "is not a number"
-    if _AMBIGUOUS.fullmatch(cell):
+    bare = _ungrouped(cell)
+    if _AMBIGUOUS.fullmatch(bare):
         kind = "ambiguous-number"
-        said = f"may be {cell.replace(',', '')} or {cell.replace(',', '.')}"
+        said = f"may be {bare.replace(',', '')} or {bare.replace(',', '.')}"
     quoted = in_quotes(" ".join(cell.split()))  # on one line
     return CellError(kind, f"{name}: {quoted} {said}", column=name, text=shown(cell))

@@ -129,7 +129,7 @@ def main(pipe: Connection, stacks: Connection, settings: JobSettings) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
     from model.artifact import load
-    from model.warm_up import warm_up
+    from model.scoring.warm_up import warm_up
     from predictions import log
     from predictions.aws import s3_client
     from predictions.files import Files
@@ -198,7 +198,7 @@ def run(job: Job, model: Model, files: Files, threads: int, pipe: Connection) ->
     are found by their names alone: a model that asks for others than the upload was checked for
     scores it if they are there, and else refuses it.
     """
-    from model.predict import score_file
+    from model.scoring.predict import score_file
     from predictions.customer_file import TOLD_BY_THE_COLUMNS
     from predictions.files import SummaryFile
     from predictions.refusals import model_mismatch

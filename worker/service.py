@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from model.processors import processors
+from model.scoring.processors import processors
 from predictions import log as service_log
 from predictions.aws import dynamodb_table, s3_client, sqs_client
 from predictions.files import Files

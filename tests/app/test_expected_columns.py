@@ -8,7 +8,7 @@ import pytest
 
 from app.expected_columns import expected_columns, sample_file
 from model.artifact import SHIPPED, load
-from model.predict import score_file
+from model.scoring.predict import score_file
 from predictions.schema import Column, CustomerSchema
 
 

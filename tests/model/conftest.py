@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import fitting
 from model.artifact import SHIPPED, Model, load
+from model.training import fitting
 
 TELCO = Path(SHIPPED).parents[1] / "data" / "telco.csv"
 

@@ -37,6 +37,15 @@ def read(cells, mark=None):
         ("1’234.50", 1234.5),
         ("1e3", 1000),
         (" 7 ", 7),
+        ("$79.85", 79.85),
+        ("$ 1,234.50", 1234.5),
+        ("-$5", -5),
+        ("$-5", -5),
+        ("1.234,50 €", 1234.5),
+        (f"1{NBSP}234,5{NBSP}€", 1234.5),
+        ("£.50", 0.5),
+        ("12 %", 12),
+        ("12.5%", 12.5),
     ],
 )
 def test_a_number_that_can_be_read_in_one_way_is_read_in_every_file(cell, value, mark):
@@ -45,7 +54,14 @@ def test_a_number_that_can_be_read_in_one_way_is_read_in_every_file(cell, value,
 
 @pytest.mark.parametrize(
     ("cell", "mark", "value"),
-    [("1,234", ".", 1234), ("1,234", ",", 1.234), ("1.234", ",", 1234), ("1.234", ".", 1.234)],
+    [
+        ("1,234", ".", 1234),
+        ("1,234", ",", 1.234),
+        ("1.234", ",", 1234),
+        ("1.234", ".", 1.234),
+        ("$1,234", ".", 1234),
+        ("1.234 €", ",", 1234),
+    ],
 )
 def test_one_group_of_three_is_read_by_the_files_decimal_mark(cell, mark, value):
     assert read([cell], mark) == ([value], {})
@@ -64,7 +80,8 @@ def test_one_group_of_three_behind_a_comma_is_refused_where_nothing_tells():
 @pytest.mark.parametrize(
     "cell",
     [
-        *("n/a", "NaN", "inf", "-Infinity", "1e39", "12.5.3", "1,23,456", "$5", ",", ".", "--1"),
+        *("n/a", "NaN", "inf", "-Infinity", "1e39", "12.5.3", "1,23,456", ",", ".", "--1", "$"),
+        *("$$5", "$5%", "5$5", "%5", "5 USD", "$ -$5"),
         # Two numbers in a cell, perhaps, or one with a digit too many: nothing is joined.
         *(
             "1 2",

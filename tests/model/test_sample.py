@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from model import sample as sample_module
-from model.predict import score_file
 from model.sample import sample
+from model.scoring.predict import score_file
 
 
 def sampled(rows: int, seed: int = 0) -> bytes:

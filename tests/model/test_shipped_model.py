@@ -1,7 +1,7 @@
 """The model that comes with the program: made again to the byte, and as good as the data allows."""
 
 from model.artifact import SHIPPED
-from model.train import train
+from model.training.train import train
 
 
 def test_training_on_the_telco_file_gives_the_shipped_model_to_the_byte(telco, tmp_path):

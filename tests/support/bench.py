@@ -24,8 +24,8 @@ from engine.workspace import workspace
 from history import fill, look
 from joined import Joined
 from model.artifact import load
-from model.predict import score_file
 from model.sample import sample
+from model.scoring.predict import score_file
 from operations.graph import Graph
 from product import TELCO, Product, peak_rss_bytes, wait_for
 

@@ -39,7 +39,7 @@ from failures.simulated_worker import (
 )
 from failures.turns import EPOCH_S, Actor, Turns, current, here, played_time
 from memory_cloud import NAME, REGION, TRACEPARENT, Cloud, memory_cloud
-from model.predict import Scored
+from model.scoring.predict import Scored
 from played_jobs import SUMMARY
 from predictions.errors import BadCustomerFile
 from predictions.record import UNFINISHED, Failure, Status
@@ -512,7 +512,7 @@ def _patches(world: World) -> Iterator[Any]:
     yield mock.patch("worker.service.s3_client", return_value=cloud.s3)
     yield mock.patch("worker.service.sqs_client", return_value=cloud.sqs)
     yield mock.patch("worker.service.dynamodb_table", return_value=cloud.table)
-    yield mock.patch("model.predict.score_file", world.score)
+    yield mock.patch("model.scoring.predict.score_file", world.score)
     yield mock.patch("worker.batch.ThreadPoolExecutor", SimulatedExecutor)
     for name, unit in (("unix_time", 1), ("unix_time_millis", 1000)):
         yield mock.patch(f"moto.sqs.models.{name}", partial(world.unix_time, unit))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model.artifact import load
-from model.predict import score_file
-from model.processors import processors
+from model.scoring.predict import score_file
+from model.scoring.processors import processors
 
 COMMAND = Path(sys.executable).with_name("retainwise")
 

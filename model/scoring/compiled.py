@@ -1,0 +1,34 @@
+"""How the functions of `kernel` are compiled: once, when an image or a virtualenv is made.
+
+Numba compiles a function when it is first called and keeps what comes out in the first of some
+folders that can be written to. A container may not write to its own files, and need not, if all is
+there already: so the folder beside the source is taken then as well.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+from numba.core import config
+from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
+
+# What was compiled on one machine runs on every other one of its kind, whatever its processor.
+config.CPU_NAME = "generic"  # type: ignore[attr-defined]
+config.CPU_FEATURES = ""  # type: ignore[attr-defined]
+
+
+class BesideTheSource(InTreeCacheLocator):
+    """The folder `__pycache__` beside the source, if it holds what was compiled or can hold it."""
+
+    def ensure_cache_path(self) -> None:
+        """Raise OSError where another folder is to be taken."""
+        if not any(Path(self.get_cache_path()).glob("*.nbc")):
+            super().ensure_cache_path()  # type: ignore[no-untyped-call]
+
+
+config.CACHE_LOCATOR_CLASSES = ",".join(  # type: ignore[attr-defined]
+    f"{locator.__module__}.{locator.__name__}"
+    for locator in (BesideTheSource, UserWideCacheLocator)
+)
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")

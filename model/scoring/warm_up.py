@@ -1,0 +1,42 @@
+"""Loads what scoring takes, before the first customer comes.
+
+Run as a program it compiles all of it, for an installation or an image: what was compiled is kept
+beside the source.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from model.artifact import BOOSTER_FILE, SHIPPED, Model, load
+from model.dates import ISO
+from model.scoring.predict import score_file
+from model.scoring.tables import bins_of
+from model.scoring.trees import read_booster
+from predictions.schema import Column
+
+
+def warm_up(model: Model) -> None:
+    """Score a customer of whom nothing is known."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "customers.csv"
+        with source.open("w", encoding="utf-8", newline="") as file:
+            names = model.schema.known_columns
+            csv.writer(file).writerows([names, ["0"] * len(names)])
+        score_file(source, source, model, threads=1, progress=lambda _rows, _share: None)
+
+
+def _compile() -> None:
+    model = load(SHIPPED)
+    day = Column(name="day", kind="date", date_format=ISO, average=0, lowest=0, highest=0)
+    columns = (*model.schema.columns, day)
+    bins = bins_of(read_booster((SHIPPED / BOOSTER_FILE).read_bytes()), columns)
+    schema = model.schema.model_copy(update={"columns": columns})
+    warm_up(replace(model, schema=schema, bins=bins))
+
+
+if __name__ == "__main__":
+    _compile()
