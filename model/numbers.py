@@ -1,9 +1,10 @@
 """Reads columns of numbers as people and spreadsheets write them.
 
-`1234.5`, `1,234.5`, `1.234,5`, `1 234,5` and `$1,234.5` are one number, and `12 %` is 12. Only a single group of three digits behind a single mark (`1,234` or `1.234`) does not
-say which of the two is its decimal mark; the other cells of the file do. Where they do not either,
-a point is decimal, as in every program's output, and a comma is refused: a thousand times too much
-is worse than no score.
+`1234.5`, `1,234.5`, `1.234,5`, `1 234,5` and `$1,234.5` are one number, and `12 %` is 12. Only a
+single group of three digits behind a single mark (`1,234` or `1.234`) does not say which of the two
+is its decimal mark; the other cells of the file do. Where they do not either, a point is decimal,
+as in every program's output, and a comma is refused: a thousand times too much is worse than no
+score.
 """
 
 from __future__ import annotations
