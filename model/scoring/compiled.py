@@ -23,7 +23,8 @@ class BesideTheSource(InTreeCacheLocator):
 
     def ensure_cache_path(self) -> None:
         """Raise OSError where another folder is to be taken."""
-        if not any(Path(self.get_cache_path()).glob("*.nbc")):
+        folder = Path(self.get_cache_path())  # type: ignore[no-untyped-call]
+        if not any(folder.glob("*.nbc")):
             super().ensure_cache_path()  # type: ignore[no-untyped-call]
 
 

@@ -2,9 +2,8 @@
 
 Where a row goes in a tree depends on few columns, and on each only through the split points of all
 trees. So a column's values fall into bins, and what a leaf adds depends on the bins of the columns
-on its path alone. Leaves with the same columns are added up into one table over their bins: a
-hundred trees of depth two are about as many tables as there are pairs of columns, however many
-trees there are.
+on its path alone. Leaves with the same columns are added up into one table over their bins, and
+small tables are joined: hundreds of shallow trees are a few dozen tables.
 
 The contributions are SHAP values as TreeSHAP defines them ("path-dependent": Lundberg et al.,
 "Consistent Individualized Feature Attribution for Tree Ensembles", 2018, algorithm 2), and those of
@@ -18,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ from model.scoring.kernel import Tables, leaf_effects
 from model.scoring.trees import Ensemble, Split, Tree
 from predictions.schema import Column
 
-MOST_CELLS = 1 << 14
-"""Of a table, where leaves can still be put into another one: what a processor's cache holds."""
+MOST_CELLS = 1 << 9
+"""Of a table that more leaves can be put into: so many stay near the processor while it counts."""
 MOST_BINS = 1 << 16
 
 
@@ -112,10 +112,10 @@ def tabulate(ensemble: Ensemble, bins: Bins, slope: float = 1.0, intercept: floa
     slope, intercept: what makes log-odds of the margin; effects and base are in log-odds.
     """
     leaves = [leaf for tree in ensemble.trees for leaf in _leaves(tree, bins)]
-    tables = [table.filled(slope) for table in _gathered(leaves, bins)]
+    tables = _few([table.filled(slope) for table in _gathered(leaves, bins)])
     expected = sum(leaf.value * float(np.prod(leaf.shares)) for leaf in leaves)
     widths = [len(table.columns) for table in tables]
-    cells = [len(table.sums) for table in tables]
+    cells = [table.sums.size for table in tables]
     places = [place for table in tables for place in table.places]
     return Tables(
         base=intercept + slope * (ensemble.base_margin + expected),
@@ -123,7 +123,7 @@ def tabulate(ensemble: Ensemble, bins: Bins, slope: float = 1.0, intercept: floa
         first_column=starts(widths),
         places=np.concatenate([*places, np.empty(0, dtype=np.int32)]),
         first_place=starts([len(of_column) for of_column in places]),
-        sums=np.concatenate([*(table.sums for table in tables), np.empty(0)]),
+        sums=np.concatenate([*(table.sums.ravel() for table in tables), np.empty(0)]),
         first_sum=starts(cells),
         effects=np.concatenate([*(table.effects.ravel() for table in tables), np.empty(0)]),
         first_effect=starts([w * c for w, c in zip(widths, cells, strict=True)]),
@@ -193,9 +193,8 @@ class _Table:
         classes = list(self.classes)
         for column, takes in zip(leaf.columns, leaf.takes, strict=True):
             place = self.columns.index(column)
-            _, found = np.unique(2 * classes[place] + takes, return_inverse=True)
-            classes[place] = found.astype(np.int32)
-        if self.leaves and np.prod([found.max() + 1 for found in classes]) > MOST_CELLS:
+            classes[place] = _numbered(2 * classes[place] + takes)[1]
+        if self.leaves and prod(int(found.max()) + 1 for found in classes) > MOST_CELLS:
             return False
         self.classes = classes
         self.leaves.append(leaf)
@@ -218,23 +217,110 @@ class _Table:
             for bit, place in enumerate(at):
                 effects[..., place] += by_pattern[:, bit][pattern]
             sums += by_pattern.sum(axis=1)[pattern]
-        strides = [int(np.prod(shape[place + 1 :])) for place in range(len(shape))]
-        return _Filled(
-            self.columns,
-            [found * stride for found, stride in zip(self.classes, strides, strict=True)],
-            sums.ravel(),
-            effects.reshape(-1, len(self.columns)),
-        )
+        return _Filled(self.columns, self.classes, sums, effects)
 
 
 @dataclass(frozen=True)
 class _Filled:
+    """A table with a cell for each combination of its columns' classes."""
+
     columns: tuple[int, ...]
-    places: list[NDArray[np.int32]]
-    """For each column, by bin: what it adds to the number of the cell."""
+    classes: list[NDArray[np.int32]]
+    """For each column, by bin."""
     sums: NDArray[np.float64]
+    """(n_classes of the first column, …)"""
     effects: NDArray[np.float64]
-    """(n_cells, n_columns)"""
+    """The same shape, and at its end (…, n_columns)."""
+
+    @property
+    def places(self) -> list[NDArray[np.int32]]:
+        """For each column, by bin: what it adds to the number of the cell."""
+        shape = self.sums.shape
+        strides = [int(np.prod(shape[place + 1 :])) for place in range(len(shape))]
+        return [
+            (found * stride).astype(np.int32)
+            for found, stride in zip(self.classes, strides, strict=True)
+        ]
+
+    def growth_by(self, other: _Filled) -> tuple[int, int]:
+        """Return how many columns more it has if joined, and how many cells at least."""
+        widths = dict(zip(self.columns, self.sums.shape, strict=True))
+        for column, width in zip(other.columns, other.sums.shape, strict=True):
+            widths[column] = max(width, widths.get(column, 0))
+        return len(widths) - len(self.columns), prod(widths.values())
+
+    def joined(self, other: _Filled) -> _Filled | None:
+        """Return one table that says what both say; None where it would be too large."""
+        if self.growth_by(other)[1] > MOST_CELLS:
+            return None
+        columns = tuple(sorted({*self.columns, *other.columns}))
+        classes = []
+        of_self, of_other = [], []  # for each column, by class: the class there
+        cells = 1
+        for column in columns:
+            mine, theirs = self._classes_of(column), other._classes_of(column)
+            width = int(theirs.max()) + 1
+            both, found = _numbered(width * mine + theirs)
+            cells *= len(both)
+            if cells > MOST_CELLS:
+                return None
+            classes.append(found)
+            of_self.append(both // width)
+            of_other.append(both % width)
+        sums = self._spread(self.sums, columns, of_self) + other._spread(
+            other.sums, columns, of_other
+        )
+        effects = np.zeros((*sums.shape, len(columns)))
+        for table, chosen in ((self, of_self), (other, of_other)):
+            for place, column in enumerate(table.columns):
+                spread = table._spread(table.effects[..., place], columns, chosen)
+                effects[..., columns.index(column)] += spread
+        return _Filled(columns, classes, sums, effects)
+
+    def _classes_of(self, column: int) -> NDArray[np.int32]:
+        if column in self.columns:
+            return self.classes[self.columns.index(column)]
+        return np.zeros(1, dtype=np.int32)
+
+    def _spread(
+        self,
+        values: NDArray[np.float64],
+        columns: tuple[int, ...],
+        chosen: Sequence[NDArray[np.int32]],
+    ) -> NDArray[np.float64]:
+        """Lay values of this table out over the classes of more columns."""
+        picked = values[np.ix_(*(chosen[columns.index(column)] for column in self.columns))]
+        shape = [
+            len(of_column) if column in self.columns else 1
+            for column, of_column in zip(columns, chosen, strict=True)
+        ]
+        return picked.reshape(shape)
+
+
+def _numbered(keys: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the different keys, ascending, and which of them each key is.
+
+    As `np.unique` does, which takes three times as long for so few and small ones.
+    """
+    is_there = np.zeros(int(keys.max()) + 1, dtype=np.bool_)
+    is_there[keys] = True
+    numbers = np.cumsum(is_there, dtype=np.int32) - 1
+    return np.flatnonzero(is_there).astype(np.int32), numbers[keys]
+
+
+def _few(tables: Sequence[_Filled]) -> list[_Filled]:
+    """Join tables as long as they stay small: a row then looks into fewer."""
+    groups: list[_Filled] = []
+    for table in sorted(tables, key=lambda table: -table.sums.size):
+        # Into the one that gets fewest columns and cells more by it.
+        for at in sorted(range(len(groups)), key=lambda at: groups[at].growth_by(table)):
+            joined = groups[at].joined(table)
+            if joined is not None:
+                groups[at] = joined
+                break
+        else:
+            groups.append(table)
+    return groups
 
 
 def _gathered(leaves: Sequence[_Leaf], bins: Bins) -> list[_Table]:
