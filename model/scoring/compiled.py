@@ -7,11 +7,30 @@ there already: so the folder beside the source is taken then as well.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numba
-from numba.core import config
-from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
+
+@contextmanager
+def _left_out(*modules: str) -> Iterator[None]:
+    """Have an import of these modules fail, as if they were not installed."""
+    absent = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+# Numba takes what it finds installed: a quarter of a second for what nothing here uses.
+with _left_out("scipy.linalg", "yaml", "cffi", "charset_normalizer"):
+    import numba
+    from numba.core import config
+    from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
+    from numba.np import arraymath  # noqa: F401 - it is what looks for scipy.linalg
 
 # What was compiled on one machine runs on every other one of its kind, whatever its processor.
 config.CPU_NAME = "generic"  # type: ignore[attr-defined]

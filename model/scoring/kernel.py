@@ -74,6 +74,39 @@ def leaf_effects(value: float, shares: NDArray[np.float64]) -> NDArray[np.float6
 
 
 @compiled
+def add_leaves(
+    values: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    takes: NDArray[np.bool_],
+    first_class: NDArray[np.int64],
+    sums: NDArray[np.float64],
+    effects: NDArray[np.float64],
+) -> None:
+    """Add leaves of the same columns to a table with a cell for each combination of classes.
+
+    values: (n_leaves,), log-odds. shares: (n_leaves, n_columns), as in `leaf_effects`.
+    takes: (n_leaves, n_classes of all columns): whether the path goes on there. first_class:
+    (n_columns + 1,): where a column's classes begin in it. sums: (n_cells,), the classes of the
+    last column next to each other. effects: (n_cells, n_columns).
+    """
+    columns = shares.shape[1]
+    for leaf in range(len(values)):
+        by_pattern = leaf_effects(values[leaf], shares[leaf])
+        for cell in range(len(sums)):
+            rest, pattern = cell, 0
+            for column in range(columns - 1, -1, -1):
+                first = first_class[column]
+                width = first_class[column + 1] - first
+                if takes[leaf, first + rest % width]:
+                    pattern |= 1 << column
+                rest //= width
+            for column in range(columns):
+                effect = by_pattern[pattern, column]
+                effects[cell, column] += effect
+                sums[cell] += effect
+
+
+@compiled
 def add_sums(tables: Tables, bins: NDArray[np.uint16], log_odds: NDArray[np.float64]) -> None:
     """Set the log-odds of rows.
 
@@ -127,6 +160,8 @@ UNKNOWN, UNTOLD, POINT, COMMA = 0, 1, 2, 3
 LONGEST_NUMBER = 15
 """Digits. A whole number of so many, and a power of ten below it, are exact in 64 bits, and so is
 their quotient but for one rounding: as good as any reader of decimals."""
+GRID = 256
+"""Squares over the cuts of a column, each with the cut where to look from: about two for a cut."""
 LONGEST_DIGITS = 22
 """With zeros before and after it: the largest power of ten that is exact."""
 LONGEST_CELL = 128 * 1024
@@ -174,13 +209,13 @@ class Text(NamedTuple):
     """A text in UTF-8."""
 
     letters: NDArray[np.uint8]
-    """With `PADDING` bytes after its end."""
+    """With `PADDING` after its end."""
     eights: NDArray[np.uint64]
     """The eight bytes from each place, and from its end."""
 
 
-PADDING = 8
-"""Bytes that follow a text, so that eight can be read wherever it has a letter."""
+PADDING = b"\n" + bytes(7)
+"""What follows a text: it ends a cell, and eight bytes can be read wherever there is a letter."""
 _MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], dtype=np.uint64)
 _POWERS = 10.0 ** np.arange(23)
 
@@ -215,6 +250,8 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
     letters, end = text.letters, len(text.eights) - 1
     starts, ends, odd, filled = rows.starts, rows.ends, rows.odd, rows.filled
     row_starts, row_ends = rows.row_starts, rows.row_ends
+    ends_cell = np.zeros(256, dtype=np.bool_)
+    ends_cell[delimiter] = ends_cell[_NEWLINE] = ends_cell[_QUOTE] = True
     count = at = 0
     while at < end:
         if letters[at] == _NEWLINE or letters[at] == _RETURN:  # a line with nothing on it is no row
@@ -240,10 +277,7 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
                     return count, row_start
             else:
                 start = at
-                while at < end:
-                    letter = letters[at]
-                    if letter == delimiter or letter == _NEWLINE or letter == _QUOTE:  # noqa: SIM109 - `in` takes longer
-                        break
+                while not ends_cell[letters[at]]:  # a line end follows the text
                     at += 1
                 stop = at
                 if at < end and letters[at] == _QUOTE:
@@ -483,19 +517,29 @@ def find_bins(
     count: int,
     bins: NDArray[np.uint16],
 ) -> None:
-    """Set each value's bin: how many of the cuts it reaches, or that of a missing value."""
+    """Set each value's bin: how many of the cuts it reaches, or that of a missing value.
+
+    cuts: ascending. It begins near the bin, which a grid over the cuts tells, and looks around it.
+    """
+    last = len(cuts)
+    guide = np.zeros(GRID + 1, dtype=np.int64)
+    scale = 0.0
+    if last > 1 and cuts[last - 1] > cuts[0]:
+        scale = GRID / (np.float64(cuts[last - 1]) - np.float64(cuts[0]))
+        for square in range(GRID + 1):
+            guide[square] = np.searchsorted(cuts, np.float32(cuts[0] + square / scale))
     for row in range(count):
         if np.isnan(values[row]):
             bins[row] = missing
             continue
         number = np.float32(values[row])
-        low, size = 0, len(cuts)
-        while size > 0:  # without a branch that depends on the number
-            half = size // 2
-            if cuts[low + half] <= number:
-                low += size - half
-            size = half
-        bins[row] = low
+        place = (np.float64(number) - cuts[0]) * scale if last else 0.0
+        at = guide[int(min(place, GRID))] if place > 0.0 else 0
+        while at < last and cuts[at] <= number:
+            at += 1
+        while at > 0 and cuts[at - 1] > number:
+            at -= 1
+        bins[row] = at
 
 
 @compiled

@@ -392,7 +392,7 @@ _FIXED = 128
 
 
 def _padded(raw: bytes) -> kernel.Text:
-    letters = np.frombuffer(raw + bytes(kernel.PADDING), dtype=np.uint8)
+    letters = np.frombuffer(raw + kernel.PADDING, dtype=np.uint8)
     eights = np.ndarray(len(raw) + 1, dtype="<u8", buffer=letters.data, strides=(1,))
     return kernel.Text(letters, eights)
 

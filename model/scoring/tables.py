@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scoring.kernel import Tables, leaf_effects
+from model.scoring.kernel import Tables, add_leaves
 from model.scoring.trees import Ensemble, Split, Tree
 from predictions.schema import Column
 
 MOST_CELLS = 1 << 9
 """Of a table that more leaves can be put into: so many stay near the processor while it counts."""
+NEAR = 16
+"""So many tables are tried to join one to, the last by their columns: all would be too many."""
 MOST_BINS = 1 << 16
 
 
@@ -111,14 +113,17 @@ def tabulate(ensemble: Ensemble, bins: Bins, slope: float = 1.0, intercept: floa
 
     slope, intercept: what makes log-odds of the margin; effects and base are in log-odds.
     """
-    leaves = [leaf for tree in ensemble.trees for leaf in _leaves(tree, bins)]
-    tables = _few([table.filled(slope) for table in _gathered(leaves, bins)])
+    leaves = [leaf for tree in ensemble.trees for leaf in _leaves(tree, bins, slope)]
+    by_columns: dict[tuple[int, ...], list[_Leaf]] = defaultdict(list)
+    for leaf in leaves:
+        by_columns[leaf.columns].append(leaf)
+    tables = _few([table for together in by_columns.values() for table in _tables_of(together)])
     expected = sum(leaf.value * float(np.prod(leaf.shares)) for leaf in leaves)
     widths = [len(table.columns) for table in tables]
     cells = [table.sums.size for table in tables]
     places = [place for table in tables for place in table.places]
     return Tables(
-        base=intercept + slope * (ensemble.base_margin + expected),
+        base=intercept + slope * ensemble.base_margin + expected,
         columns=np.array([c for table in tables for c in table.columns], dtype=np.int64),
         first_column=starts(widths),
         places=np.concatenate([*places, np.empty(0, dtype=np.int32)]),
@@ -147,7 +152,7 @@ class _Leaf:
     goes on; of several such splits the product."""
 
 
-def _leaves(tree: Tree, bins: Bins) -> Iterator[_Leaf]:
+def _leaves(tree: Tree, bins: Bins, slope: float) -> Iterator[_Leaf]:
     waiting: list[tuple[int, dict[int, tuple[NDArray[np.bool_], float]]]] = [(0, {})]
     while waiting:
         node, path = waiting.pop()
@@ -155,7 +160,9 @@ def _leaves(tree: Tree, bins: Bins) -> Iterator[_Leaf]:
         if split is None:
             columns = tuple(sorted(path))
             takes = tuple(path[column][0] for column in columns)
-            yield _Leaf(tree.values[node], columns, takes, tuple(path[c][1] for c in columns))
+            yield _Leaf(
+                slope * tree.values[node], columns, takes, tuple(path[c][1] for c in columns)
+            )
             continue
         goes_left = _left_of(split, bins)
         for child, goes in ((tree.left[node], goes_left), (tree.right[node], ~goes_left)):
@@ -179,49 +186,8 @@ def _left_of(split: Split, bins: Bins) -> NDArray[np.bool_]:
     return goes_left
 
 
-@dataclass
-class _Table:
-    """Leaves whose columns are all among a few ones."""
-
-    columns: tuple[int, ...]
-    classes: list[NDArray[np.int32]]
-    """For each column, by bin: which bins no leaf tells apart."""
-    leaves: list[_Leaf] = field(default_factory=list)
-
-    def takes_up(self, leaf: _Leaf) -> bool:
-        """Add a leaf, unless the table would grow too large by it."""
-        classes = list(self.classes)
-        for column, takes in zip(leaf.columns, leaf.takes, strict=True):
-            place = self.columns.index(column)
-            classes[place] = _numbered(2 * classes[place] + takes)[1]
-        if self.leaves and prod(int(found.max()) + 1 for found in classes) > MOST_CELLS:
-            return False
-        self.classes = classes
-        self.leaves.append(leaf)
-        return True
-
-    def filled(self, slope: float) -> _Filled:
-        shape = [int(found.max()) + 1 for found in self.classes]
-        effects = np.zeros((*shape, len(self.columns)))
-        sums = np.zeros(shape)
-        for leaf in self.leaves:
-            pattern = np.zeros([1] * len(shape), dtype=np.int64)
-            at = [self.columns.index(column) for column in leaf.columns]
-            for bit, (place, takes) in enumerate(zip(at, leaf.takes, strict=True)):
-                by_class = np.empty(shape[place], dtype=np.int64)
-                by_class[self.classes[place]] = takes
-                along = [1] * len(shape)
-                along[place] = -1
-                pattern = pattern + (by_class << bit).reshape(along)
-            by_pattern = leaf_effects(slope * leaf.value, np.array(leaf.shares))
-            for bit, place in enumerate(at):
-                effects[..., place] += by_pattern[:, bit][pattern]
-            sums += by_pattern.sum(axis=1)[pattern]
-        return _Filled(self.columns, self.classes, sums, effects)
-
-
 @dataclass(frozen=True)
-class _Filled:
+class _Table:
     """A table with a cell for each combination of its columns' classes."""
 
     columns: tuple[int, ...]
@@ -242,14 +208,14 @@ class _Filled:
             for found, stride in zip(self.classes, strides, strict=True)
         ]
 
-    def growth_by(self, other: _Filled) -> tuple[int, int]:
+    def growth_by(self, other: _Table) -> tuple[int, int]:
         """Return how many columns more it has if joined, and how many cells at least."""
         widths = dict(zip(self.columns, self.sums.shape, strict=True))
         for column, width in zip(other.columns, other.sums.shape, strict=True):
             widths[column] = max(width, widths.get(column, 0))
         return len(widths) - len(self.columns), prod(widths.values())
 
-    def joined(self, other: _Filled) -> _Filled | None:
+    def joined(self, other: _Table) -> _Table | None:
         """Return one table that says what both say; None where it would be too large."""
         if self.growth_by(other)[1] > MOST_CELLS:
             return None
@@ -275,7 +241,7 @@ class _Filled:
             for place, column in enumerate(table.columns):
                 spread = table._spread(table.effects[..., place], columns, chosen)
                 effects[..., columns.index(column)] += spread
-        return _Filled(columns, classes, sums, effects)
+        return _Table(columns, classes, sums, effects)
 
     def _classes_of(self, column: int) -> NDArray[np.int32]:
         if column in self.columns:
@@ -308,12 +274,56 @@ def _numbered(keys: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.in
     return np.flatnonzero(is_there).astype(np.int32), numbers[keys]
 
 
-def _few(tables: Sequence[_Filled]) -> list[_Filled]:
+def _tables_of(leaves: Sequence[_Leaf]) -> Iterator[_Table]:
+    """Add up leaves of the same columns: in one table or, where it would be too large, in more."""
+    columns = leaves[0].columns
+    if not columns:
+        return  # trees without a split add the same to every row
+    told = [
+        _told_apart(np.array([leaf.takes[place] for leaf in leaves]))
+        for place in range(len(columns))
+    ]
+    shape = [takes.shape[1] for _, takes in told]
+    if len(leaves) > 1 and prod(shape) > MOST_CELLS:
+        half = len(leaves) // 2
+        yield from _tables_of(leaves[:half])
+        yield from _tables_of(leaves[half:])
+        return
+    sums, effects = np.zeros(prod(shape)), np.zeros((prod(shape), len(columns)))
+    add_leaves(
+        np.array([leaf.value for leaf in leaves]),
+        np.array([leaf.shares for leaf in leaves]),
+        np.concatenate([takes for _, takes in told], axis=1),
+        starts(shape),
+        sums,
+        effects,
+    )
+    classes = [of_column for of_column, _ in told]
+    yield _Table(columns, classes, sums.reshape(shape), effects.reshape(*shape, len(columns)))
+
+
+def _told_apart(takes: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Put the bins of a column into as few classes as its leaves tell apart.
+
+    takes: (n_leaves, n_bins). Returns each bin's class, and the same for (n_leaves, n_classes).
+    """
+    if len(takes) == 1:
+        words, of_bin = _numbered(takes[0].astype(np.int32))
+        return of_bin, words.astype(np.bool_).reshape(1, -1)
+    differs = (takes[:, 1:] != takes[:, :-1]).any(axis=0)  # most bins are as the one before
+    run = np.concatenate([[0], np.cumsum(differs)])
+    first_of_run = np.concatenate([[0], np.flatnonzero(differs) + 1])
+    found, of_run = np.unique(takes[:, first_of_run], axis=1, return_inverse=True)
+    return of_run.ravel()[run].astype(np.int32), found
+
+
+def _few(tables: Sequence[_Table]) -> list[_Table]:
     """Join tables as long as they stay small: a row then looks into fewer."""
-    groups: list[_Filled] = []
-    for table in sorted(tables, key=lambda table: -table.sums.size):
+    groups: list[_Table] = []
+    for table in sorted(tables, key=lambda table: table.columns):
         # Into the one that gets fewest columns and cells more by it.
-        for at in sorted(range(len(groups)), key=lambda at: groups[at].growth_by(table)):
+        near = range(max(0, len(groups) - NEAR), len(groups))
+        for at in sorted(near, key=lambda at: groups[at].growth_by(table)):
             joined = groups[at].joined(table)
             if joined is not None:
                 groups[at] = joined
@@ -321,21 +331,3 @@ def _few(tables: Sequence[_Filled]) -> list[_Filled]:
         else:
             groups.append(table)
     return groups
-
-
-def _gathered(leaves: Sequence[_Leaf], bins: Bins) -> list[_Table]:
-    """Put leaves of the same columns, or of some of them, into as few tables as may be."""
-    by_columns: dict[tuple[int, ...], list[_Leaf]] = defaultdict(list)
-    for leaf in leaves:
-        if leaf.columns:  # a tree without a split adds the same to every row
-            by_columns[leaf.columns].append(leaf)
-    tables: list[_Table] = []
-    for columns, together in sorted(by_columns.items(), key=lambda item: -len(item[0])):
-        fitting = [table for table in tables if set(columns) <= set(table.columns)]
-        for leaf in together:
-            if not any(table.takes_up(leaf) for table in fitting[-1:]):
-                fresh = _Table(columns, [np.zeros(bins.sizes[c], dtype=np.int32) for c in columns])
-                fresh.takes_up(leaf)
-                fitting.append(fresh)
-                tables.append(fresh)
-    return sorted(tables, key=lambda table: len(table.columns))
