@@ -5,6 +5,7 @@ What they do is imported inside them, so that `--help` waits for nothing.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -104,9 +105,10 @@ def predict(
     if target.exists() and target.samefile(source):
         raise click.UsageError(f"{target} is the input: it would be overwritten.")
     with explained(), progress_bar("scoring") as progress:
-        from model.scoring.predict import score_file
+        with _nothing_to_collect():
+            from model.scoring.predict import score_file
 
-        model = load(model_dir)
+            model = load(model_dir)
         scored = score_file(
             source,
             target,
@@ -342,6 +344,21 @@ def sample(rows: int, out: Path | None, seed: int, as_json: bool) -> None:
         say_json(output=str(out), rows=rows, seed=seed)
     else:
         click.echo(f"{rows:,} customers are in {out}")
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Spare the garbage collector what the block loads.
+
+    All of it stays to the end, and to look through it again and again, and once more at the end,
+    takes a third of the time of a small file.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -26,11 +26,11 @@ def _left_out(*modules: str) -> Iterator[None]:
 
 
 # Numba takes what it finds installed: a quarter of a second for what nothing here uses.
-with _left_out("scipy.linalg", "yaml", "cffi", "charset_normalizer"):
+with _left_out("scipy", "yaml", "cffi", "charset_normalizer"):
     import numba
     from numba.core import config
     from numba.core.caching import InTreeCacheLocator, UserWideCacheLocator
-    from numba.np import arraymath  # noqa: F401 - it is what looks for scipy.linalg
+    from numba.np import arraymath  # noqa: F401 - it is what looks for scipy
 
 # What was compiled on one machine runs on every other one of its kind, whatever its processor.
 config.CPU_NAME = "generic"  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 Nearly all rows of nearly all files are plain: cells that are words the model knows, plain numbers
 and dates, or blank, perhaps in quotation marks. Those never become Python objects. A row that is
-not plain is odd: it is read cell by cell by `scoring`, which tells what is wrong with it, and takes
+not plain is odd: it is read cell by cell by `scores`, which tells what is wrong with it, and takes
 its place among the others. What a row is worth does not depend on which way it took.
 """
 
@@ -395,10 +395,6 @@ def _padded(raw: bytes) -> kernel.Text:
     letters = np.frombuffer(raw + kernel.PADDING, dtype=np.uint8)
     eights = np.ndarray(len(raw) + 1, dtype="<u8", buffer=letters.data, strides=(1,))
     return kernel.Text(letters, eights)
-
-
-def _cut(text: kernel.Text, start: int, end: int) -> str:
-    return text.letters[start:end].tobytes().decode()
 
 
 def _letters(raw: bytes) -> NDArray[np.uint8]:
