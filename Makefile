@@ -10,7 +10,7 @@ BIN := .venv/bin
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv and .venv-localcloud
+install: .venv/.compiled .venv-localcloud/.packages ## the two virtualenvs: .venv and .venv-localcloud
 
 # --clear: a virtualenv that an interrupted install left half done is made again.
 .venv/.packages: locks/development.txt
@@ -22,6 +22,9 @@ install: .venv/.product .venv-localcloud/.packages ## the two virtualenvs: .venv
 
 .venv/.product: .venv/.packages pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.compiled: .venv/.product model/scoring/kernel.py model/scoring/compiled.py
 	@$(BIN)/python -m model.scoring.warm_up
 	@touch $@
 

@@ -165,10 +165,10 @@ def load(folder: Path) -> Model:
     try:
         ensemble = read_booster(raw)
         bins = bins_of(ensemble, schema.columns)
+        line = schema.calibration
+        return Model(schema, bins, tabulate(ensemble, bins, line.slope, line.intercept))
     except ValueError as exc:
         raise BadArtifact(f"{path}: {exc}") from exc
-    line = schema.calibration
-    return Model(schema, bins, tabulate(ensemble, bins, line.slope, line.intercept))
 
 
 def _read_schema(folder: Path) -> Schema:

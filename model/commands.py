@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from model.scoring.predict import Scored
 
 PROGRESS_STEPS = 1_000
+LARGEST_SEED = 2**32 - 1
+"""That NumPy and scikit-learn take."""
 _FIGURES = {
     "accuracy": ("accuracy", ".4f"),
     "auc": ("AUC", ".4f"),
@@ -40,14 +43,32 @@ _FIGURES = {
 def _in_a_folder(
     _context: click.Context, _parameter: click.Parameter, target: Path | None
 ) -> Path | None:
-    if target is not None and not target.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {target.parent}")
-    return target
+    """Check where a result is to go; of a link it is what it leads to."""
+    if target is None:
+        return None
+    try:
+        if not target.parent.is_dir():
+            raise click.BadParameter(f"there is no folder {target.parent}")
+        if target.exists() and not target.is_file():
+            raise click.BadParameter(f"{target} is no regular file, and would be replaced by one")
+        return target.resolve() if target.is_symlink() else target
+    except OSError as exc:
+        raise click.BadParameter(f"{target}: {exc.strerror}") from exc
+
+
+def _regular(_context: click.Context, _parameter: click.Parameter, source: Path) -> Path:
+    """Refuse what can be read only once, such as a pipe."""
+    if not source.is_file():
+        raise click.BadParameter(f"{source} is no regular file: write it into one first")
+    return source
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(number) for number in text.split(","))
+        numbers = tuple(int(number) for number in text.split(","))
+        if all(0 <= number <= LARGEST_SEED for number in numbers):
+            return numbers
+        raise click.BadParameter(f"a seed is a number from 0 to {LARGEST_SEED:,}")
     except ValueError as exc:
         raise click.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2") from exc
 
@@ -78,7 +99,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 @click.command()
-@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.argument("source", metavar="IN.csv", type=existing_file, callback=_regular)
 @click.option(
     "-o",
     "--output",
@@ -155,7 +176,7 @@ def _say_scored(scored: Scored, target: Path, version: str) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.argument("source", metavar="IN.csv", type=existing_file, callback=_regular)
 @label_option
 @positive_option
 @id_option
@@ -189,6 +210,10 @@ def train(
     as_json: bool,
 ) -> None:
     """Train a model on a labelled CSV, measure it by cross-validation and write its card."""
+    roles = Counter(filter(None, (label, id_column, revenue_column, *left_out)))
+    for name, times in roles.items():
+        if times > 1:
+            raise click.UsageError(f"`{name}` is given more than once: a column has one role.")
     with explained(), progress_bar("training") as progress:
         from model.training.train import train as train_model
 
@@ -221,7 +246,7 @@ def train(
 
 
 @click.command()
-@click.argument("source", metavar="IN.csv", type=existing_file)
+@click.argument("source", metavar="IN.csv", type=existing_file, callback=_regular)
 @label_option
 @model_option
 @click.option(
@@ -327,7 +352,13 @@ def _evaluate_training(
     callback=_in_a_folder,
     help="File to write; without it standard output.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other rows.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    help="Another one, other rows.",
+)
 @json_option
 def sample(rows: int, out: Path | None, seed: int, as_json: bool) -> None:
     """Make a realistic customer file."""
@@ -377,8 +408,14 @@ def explained() -> Iterator[None]:
 @contextmanager
 def progress_bar(doing: str) -> Iterator[Callable[[float], None]]:
     """Show a bar on standard error if that is a terminal; yields what moves it, in [0, 1]."""
+    # What is left to do takes no time that could be told from what is done: trees stop early.
     with click.progressbar(
-        length=PROGRESS_STEPS, label=doing, file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=PROGRESS_STEPS,
+        label=doing,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        show_eta=False,
+        show_percent=True,
     ) as bar:
         yield lambda fraction: bar.update(round(fraction * PROGRESS_STEPS) - bar.pos)
 

@@ -62,8 +62,9 @@ def dates(
 
 
 def as_text(days: float, form: str | None) -> str:
-    """Write the day as the training file does."""
-    return (_EPOCH + timedelta(days=days)).strftime(form or ISO)
+    """Write the day as the training file does; beyond the calendar, its first or last day."""
+    first, last = (date.min - _EPOCH).days, (date.max - _EPOCH).days
+    return (_EPOCH + timedelta(days=min(max(days, first), last))).strftime(form or ISO)
 
 
 def _read(cell: str, form: str) -> float | None:

@@ -27,8 +27,6 @@ class Features:
     """(n_rows, n_columns) in the schema's order; NaN where a cell is blank, new or wrong."""
     new: NDArray[np.bool_]
     """The same shape: where a cell holds a category, or a word for yes or no, that is unknown."""
-    out_of_range: NDArray[np.bool_]
-    """The same shape: where a number or a date is outside those of the training rows."""
     cells: tuple[Sequence[str], ...]
     """For each column of the matrix the n_rows cells, trimmed."""
     errors: Mapping[int, tuple[CellError, ...]]
@@ -50,7 +48,6 @@ def encode(
     trimmed = tuple([cell.strip() for cell in cells[column.name]] for column in columns)
     matrix = np.empty((len(trimmed[0]), len(columns)), dtype=np.float32)
     new = np.zeros(matrix.shape, dtype=np.bool_)
-    out_of_range = np.zeros(matrix.shape, dtype=np.bool_)
     errors: dict[int, tuple[CellError, ...]] = {}
     for position, column in enumerate(columns):
         unknown: list[int] = []
@@ -64,12 +61,7 @@ def encode(
             errors = joined(errors, wrong)
         new[unknown, position] = True
         matrix[:, position] = values
-        if column.lowest is not None and column.highest is not None:
-            # In 32 bits, as the matrix has it: the lowest of training is not below itself.
-            lowest, highest = np.array([column.lowest, column.highest], dtype=np.float32)
-            seen = matrix[:, position]
-            out_of_range[:, position] = (seen < lowest) | (seen > highest)
-    return Features(matrix, new, out_of_range, trimmed, errors)
+    return Features(matrix, new, trimmed, errors)
 
 
 def measured(

@@ -162,15 +162,14 @@ class CustomerFile:
         self.rows_read += rows
         self._check_rows()
 
-    def blocks_of(self, text: str, rows: int) -> Iterator[Block]:
-        """Yield the rows of a text, at most so many at a time.
+    def block_at(self, text: str, rows: int) -> Block | None:
+        """Read so many rows of a text, or all it has; what is left of it is the next text.
 
-        The last row may go on in the next lines of the file: then all of those are read with it.
+        The last row may go on in the next lines of the file. None: there is no row.
         Raises what `blocks` does.
         """
         self._lines.extend(lines(text))
-        while self._lines and (block := self._next_block(rows, self.called, of_lines=True)):
-            yield block
+        return self._next_block(rows, self.called, of_lines=True)
 
     def block_of(self, rows: Iterable[str]) -> Block:
         """Read rows that are a line each, wherever in a text they were found: a block of them."""
@@ -194,12 +193,15 @@ class CustomerFile:
             yield
 
     def _has_rows(self) -> bool:
-        while not any(line.strip("\r\n") for line in self._lines):
+        while True:
+            while self._lines and not self._lines[0].strip("\r\n"):
+                self._lines.popleft()
+            if self._lines:
+                return True
             text = next(self._whole_lines, None)
             if text is None:
                 return False
             self._lines.extend(lines(text))
-        return True
 
     def _to_the_end_of_a_piece(self) -> None:
         """Read on until a row ends where a piece of text does, perhaps not the one begun."""

@@ -8,7 +8,7 @@ there already: so the folder beside the source is taken then as well.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,10 +40,14 @@ config.CPU_FEATURES = ""  # type: ignore[attr-defined]
 class BesideTheSource(InTreeCacheLocator):
     """The folder `__pycache__` beside the source, if it holds what was compiled or can hold it."""
 
+    def __init__(self, function: Callable[..., object], source: str) -> None:
+        super().__init__(function, source)  # type: ignore[no-untyped-call]
+        self._compiled = f"{Path(source).stem}.{function.__name__}-*.nbc"
+
     def ensure_cache_path(self) -> None:
-        """Raise OSError where another folder is to be taken."""
+        """Raise OSError where another folder is to be taken for the function."""
         folder = Path(self.get_cache_path())  # type: ignore[no-untyped-call]
-        if not any(folder.glob("*.nbc")):
+        if not any(folder.glob(self._compiled)):
             super().ensure_cache_path()  # type: ignore[no-untyped-call]
 
 

@@ -10,15 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
-from itertools import chain
 from threading import Lock
 
 from model.artifact import Model
 from model.numbers import decimal_mark, is_any_unclear, marks_of
 from model.scoring.lines import LineScorer
 from predictions.customer_file import Block, CustomerFile
-
-BLOCK_ROWS = 20_000
 
 
 class FileMark:
@@ -60,15 +57,18 @@ class FileMark:
 
     def _marks_of(self, customers: CustomerFile) -> Iterator[Counter[str | None]]:
         lines = LineScorer(self._model, customers, reasons=False)
-        while (text := customers.next_text()) is not None:
-            found = lines.find(text)
-            customers.took(found.count)
-            lines.read(found, None)
-            yield lines.marks(found)
-            odd = filter(None, [lines.odd_rows(found)])
-            for block in chain(odd, customers.blocks_of(found.rest, BLOCK_ROWS)):
-                for name in self._model.schema.numbers:
-                    cells = block.columns[name]
-                    if block.errors:  # there the cells are in the wrong columns
-                        cells = [cell for row, cell in enumerate(cells) if row not in block.errors]
-                    yield marks_of(cells)
+        for part in lines.parts():
+            block: Block | None
+            if isinstance(part, Block):
+                block = part
+            else:
+                lines.read(part, None)
+                yield lines.marks(part)
+                block = lines.odd_rows(part)
+            if block is None:
+                continue
+            for name in self._model.schema.numbers:
+                cells = block.columns[name]
+                if block.errors:  # there the cells are in the wrong columns
+                    cells = [cell for row, cell in enumerate(cells) if row not in block.errors]
+                yield marks_of(cells)

@@ -261,11 +261,17 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
         if count == len(odd):
             return count, row_start
         cells = 0
+        has_quotes = False
         while True:
             if letters[at] == _QUOTE and at < end:
                 at += 1
                 start = at
-                while at < end and letters[at] != _QUOTE and letters[at] != _NEWLINE:
+                while at < end and letters[at] != _NEWLINE:
+                    if letters[at] == _QUOTE:
+                        if letters[at + 1] != _QUOTE:
+                            break
+                        has_quotes = True  # written twice: one in the cell
+                        at += 1
                     at += 1
                 if at == end or letters[at] == _NEWLINE:
                     return count, row_start
@@ -279,12 +285,15 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
                 start = at
                 while not ends_cell[letters[at]]:  # a line end follows the text
                     at += 1
+                while letters[at] == _QUOTE:  # in the middle of a cell it is a letter
+                    has_quotes = True
+                    at += 1
+                    while not ends_cell[letters[at]]:
+                        at += 1
                 stop = at
-                if at < end and letters[at] == _QUOTE:
-                    return count, row_start
                 if stop > start and letters[stop - 1] == _RETURN and letters[at] == _NEWLINE:
                     stop -= 1
-            if stop - start > LONGEST_CELL or at - row_start > LONGEST_ROW:
+            if stop - start > LONGEST_CELL or at - row_start + 2 > LONGEST_ROW:
                 return count, row_start
             if cells < len(kept) and kept[cells] >= 0:
                 starts[kept[cells], count] = start
@@ -295,7 +304,7 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
             at += 1
             if letters[at - 1] == _NEWLINE:
                 break
-        odd[count] = cells != len(kept)
+        odd[count] = has_quotes or cells != len(kept)
         filled[count] = False
         row_starts[count] = row_start
         row_ends[count] = at

@@ -9,7 +9,7 @@ its place among the others. What a row is worth does not depend on which way it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from model.artifact import Model
 from model.dates import ISO
 from model.features import NO, YES
 from model.scoring import kernel, result
-from model.scoring.reasons import sentence
+from model.scoring.reasons import REASONS, sentence
 from model.scoring.scores import MILLION, Explained, Scores, score
 from model.scoring.tables import starts
 from predictions.customer_file import Block, CustomerFile
@@ -30,6 +30,8 @@ from predictions.schema import Column
 if TYPE_CHECKING:
     from model.scoring.file_mark import FileMark
 
+MOST_BY_CELLS = 2_000
+"""Rows of a block that are read cell by cell."""
 NOT_TOLD = ""
 """In place of a decimal mark: the file has not been read for it yet."""
 _MARKS = {NOT_TOLD: kernel.UNKNOWN, None: kernel.UNTOLD, ".": kernel.POINT, ",": kernel.COMMA}
@@ -54,6 +56,8 @@ class Found:
 
     text: kernel.Text
     rows: kernel.Rows
+    first_row: int
+    """The first one's number in the file."""
     count: int
     """How many they are."""
     end: int
@@ -103,14 +107,32 @@ class LineScorer:
         self._cells = _kept_cells(model, customers)
         self._phrases, self._longest = _phrases(model)
 
+    def parts(self) -> Iterator[Found | Block]:
+        """Read the file: rows whose cells were found, and blocks of those that were read otherwise.
+
+        So is a row that goes on in the next line. Where such rows stand close together, ever more
+        are read that way at a time: to go back to this one takes as long as forty rows.
+        Raises what `CustomerFile.blocks` does.
+        """
+        by_cells = 1
+        while (text := self._customers.next_text()) is not None:
+            found = self.find(text)
+            if found.count:
+                self._customers.took(found.count)
+                yield found
+            if rest := found.rest:
+                by_cells = 1 if found.count > by_cells else min(2 * by_cells, MOST_BY_CELLS)
+                if block := self._customers.block_at(rest, by_cells):
+                    yield block
+
     def find(self, text: str) -> Found:
         """Find the cells of the rows at the start of a text, as far as each row is a line."""
         padded = _padded(text.encode())
         # A row has a byte for each of its cells at least; the few that have not may be left over.
         rows = self._room_for(len(text) // len(self._cells.of_file) + 1)
         if "\r" in text and text.count("\r") != text.count("\r\n"):  # it ends lines too
-            return Found(padded, rows, 0, 0)
-        return Found(padded, rows, *self._find(padded, rows))
+            return Found(padded, rows, 0, 0, 0)
+        return Found(padded, rows, self._customers.rows_read + 1, *self._find(padded, rows))
 
     def read(self, found: Found, mark: str | None) -> Read:
         """Read the cells that were found; rows with one that is not plain become odd.
@@ -154,10 +176,10 @@ class LineScorer:
             points, commas = points + told[0], commas + told[1]
         return Counter({".": points, ",": commas})
 
-    def score(self, found: Found, first_row: int, mark: FileMark) -> ScoredText:
+    def score(self, found: Found, mark: FileMark) -> ScoredText:
         """Score rows that were found.
 
-        first_row: the first one's number in the file. mark: tells the file's decimal mark.
+        mark: tells the file's decimal mark.
         Raises BadCustomerFile where the mark is needed and the rest of the file cannot be read.
         """
         read = self.read(found, mark.told if mark.is_told else NOT_TOLD)
@@ -168,7 +190,9 @@ class LineScorer:
         bins = np.ascontiguousarray(rows.bins[:, :count])
         said = Explained.by(model, bins, reasons=self._reasons)
         at_risk = None if read.revenue is None else said.micros / MILLION * read.revenue
-        out = np.empty(count * self._longest + 4 * found.end, dtype=np.uint8)
+        # A row's own cells are its id and a number for each reason.
+        own = (1 + REASONS) * found.end
+        out = np.empty(count * self._longest + own, dtype=np.uint8)
         ends = np.empty(count, dtype=np.int64)
         left = np.zeros(count, dtype=np.bool_)
         length = kernel.write_rows(
@@ -176,7 +200,7 @@ class LineScorer:
             found.text.letters,
             rows,
             np.array(self._cells.of_column, dtype=np.int64),
-            0 if self._has_ids else first_row,
+            0 if self._has_ids else found.first_row,
             said.micros,
             said.positive,
             said.bands,
@@ -187,7 +211,7 @@ class LineScorer:
             ends,
             left,
         )
-        numbers = np.arange(first_row, first_row + count)
+        numbers = np.arange(found.first_row, found.first_row + count)
         plain = Scores(
             model=model,
             numbers=numbers,
@@ -296,7 +320,7 @@ def _words_of(column: Column, missing: int) -> kernel.Words:
             bins |= {spelled: found for word in known for spelled in _spellings(word)}
     if column.kind == "categorical":
         bins |= {category: code for code, category in enumerate(column.categories)}
-    size = 1 << (2 * len(bins)).bit_length() if bins else 0
+    size = 1 << (2 * len(bins)).bit_length()
     slots = np.full(size, -1, dtype=np.int64)
     keys = [_key(word) for word in bins]
     for number, key in enumerate(keys):
@@ -384,14 +408,18 @@ def _phrases(model: Model) -> tuple[kernel.Phrases, int]:
         labels=np.array(labels, dtype=np.int64),
         bands=np.array(bands, dtype=np.int64),
     )
-    return phrases, 3 * longest + others + _FIXED
+    return phrases, REASONS * longest + others + _BETWEEN + _NUMBERS
 
 
-_FIXED = 128
-"""Bytes of a row that are always there, and the longest numbers: more than there can be."""
+_BETWEEN = 3 * (6 + REASONS) + 2
+"""Bytes of a row between its cells, of which six are no reasons, and at its end."""
+_NUMBERS = 20 + 8 + 20
+"""Bytes of the longest row number, probability and amount of money."""
 
 
 def _padded(raw: bytes) -> kernel.Text:
+    if len(raw) > np.iinfo(np.int32).max:
+        raise ValueError("a text of more than 2 GiB is to be read in parts")
     letters = np.frombuffer(raw + kernel.PADDING, dtype=np.uint8)
     eights = np.ndarray(len(raw) + 1, dtype="<u8", buffer=letters.data, strides=(1,))
     return kernel.Text(letters, eights)

@@ -19,9 +19,6 @@ from model.scoring.tally import Tally
 from predictions.customer_file import Block, CustomerFile, open_customer_file
 from predictions.record import CustomerAtRisk, NewValue, RowError, Summary
 
-BLOCK_ROWS = 2_000
-"""Of rows that are read cell by cell."""
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -101,14 +98,11 @@ def _parts(
 ) -> Iterator[Work]:
     """Read the file and yield what scores each part of it."""
     lines = LineScorer(model, customers, reasons=reasons)
-    while (text := customers.next_text()) is not None:
-        found = lines.find(text)
-        if found.count:
-            first_row = customers.rows_read + 1
-            customers.took(found.count)
-            yield partial(lines.score, found, first_row, mark)
-        for block in customers.blocks_of(found.rest, BLOCK_ROWS):
-            yield partial(_score_block, block, model, customers.called, mark, reasons)
+    for part in lines.parts():
+        if isinstance(part, Block):
+            yield partial(_score_block, part, model, customers.called, mark, reasons)
+        else:
+            yield partial(lines.score, part, mark)
 
 
 def _score_block(

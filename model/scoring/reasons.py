@@ -22,6 +22,8 @@ from predictions.refusals import shown
 from predictions.schema import Column
 
 REASONS = 3
+LONGEST_ACRONYM = 4
+"""Letters of a name in capitals that is none written loudly: NPS, ARPU."""
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _LINKS = re.compile(r" (?:of|per|in|since|with|for|to|from|by|on|at) ")
 _NO_PLURAL = ("ss", "us", "is")
@@ -30,7 +32,8 @@ _NO_PLURAL = ("ss", "us", "is")
 @lru_cache(maxsize=1_000)
 def in_words(name: str) -> str:
     """Write a column's name as a person would: MonthlyCharges, monthly_charges: monthly charges."""
-    apart = name.lower() if name.isupper() else "".join(_apart(name))
+    is_loud = name.isupper() and len(name) > LONGEST_ACRONYM
+    apart = name.lower() if is_loud else "".join(_apart(name))
     words = [
         word if len(word) > 1 and word.isupper() else word.lower()  # ARPU stays ARPU
         for word in _BETWEEN_WORDS.split(apart)

@@ -97,4 +97,6 @@ def _as_text(cell: str, passed_over: str = "") -> str:
 
 
 def _money(amount: float) -> str:
-    return "" if amount != amount else f"{amount:.2f}"  # only NaN, no revenue, is not itself
+    if amount != amount:  # only NaN, no revenue, is not itself
+        return ""
+    return f"{amount + 0.0:.2f}"  # added, -0 is 0

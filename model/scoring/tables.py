@@ -30,6 +30,8 @@ MOST_CELLS = 1 << 9
 """Of a table that more leaves can be put into: so many stay near the processor while it counts."""
 NEAR = 16
 """So many tables are tried to join one to, the last by their columns: all would be too many."""
+MOST_COLUMNS = 16
+"""On the way to a leaf: what it adds takes two to the power of it cells."""
 MOST_BINS = 1 << 16
 
 
@@ -77,6 +79,8 @@ def bins_of(ensemble: Ensemble, columns: Sequence[Column]) -> Bins:
     points = [{*map(np.float32, _further_cuts(column))} for column in columns]
     for tree in ensemble.trees:
         for split in filter(None, tree.splits):
+            if split.column >= len(columns):
+                raise ValueError(f"a split on column {split.column} of {len(columns)}")
             if not codes[split.column]:
                 points[split.column].add(split.threshold)
     sizes = [count + 2 if count else len(of) + 2 for count, of in zip(codes, points, strict=True)]
@@ -279,6 +283,8 @@ def _tables_of(leaves: Sequence[_Leaf]) -> Iterator[_Table]:
     columns = leaves[0].columns
     if not columns:
         return  # trees without a split add the same to every row
+    if len(columns) > MOST_COLUMNS:
+        raise ValueError(f"a tree asks for {len(columns)} columns on its way to a leaf")
     told = [
         _told_apart(np.array([leaf.takes[place] for leaf in leaves]))
         for place in range(len(columns))

@@ -67,7 +67,7 @@ def read_booster(raw: bytes) -> Ensemble:
             trees=[_tree(content) for content in booster["model"]["trees"]],
             base_margin=log(probability / (1 - probability)),
         )
-    except (KeyError, TypeError, IndexError) as exc:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, IndexError) as exc:
         raise ValueError(f"not a booster of trees: {exc!r}") from exc
 
 

@@ -7,7 +7,6 @@ nothing of what comes out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from model.artifact import Metrics
+from model.scoring.processors import processors
 from model.training.dataset import Dataset
 from model.training.fitting import FOLDS, Fitted, fit, plan_of
 from model.training.metrics import DIGITS, measure
@@ -154,7 +154,7 @@ def _side_by_side(fits: Sequence[Fit], progress: Callable[[float], None]) -> lis
 
         return fits[position](tick)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         futures = [pool.submit(run, position) for position in range(len(fits))]
         try:
             return [future.result() for future in futures]

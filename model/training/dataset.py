@@ -40,10 +40,17 @@ FORMAT_WORDS = 1_000
 CERTAIN_COLLISIONS = 5
 """Had they been drawn at random, so many pairs of whole numbers would be the same: they are ids."""
 ID_DIGITS = 7
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_OTHER_DATE = re.compile(
+    rf"\d\W+{_MONTH}\W+\d|^{_MONTH}\W+\d+\W+\d{{2,4}}|^\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2}}\b",
+    re.IGNORECASE,
+)
+"""What a person sees is a date, and which could mean another day or is in one language."""
 BLANK_WORDS = frozenset(
     {"n/a", "#n/a", "na", "nan", "null", "none", "nil", "-", "--", "?", "unknown"}
 )
 """What files write where there is no label, number, date, yes or no. Compared without capitals."""
+YES_NUMBERS = frozenset({"1", "1.0"})
 POSITIVE_WORDS = frozenset(
     {"yes", "y", "true", "t", "1", "1.0", "churn", "churned", "left", "cancelled", "canceled"}
 )
@@ -89,16 +96,14 @@ def read_dataset(
     named = [name for name in (label, id_column, revenue_column, *left_out) if name is not None]
     everything = read_table(path, named)
     unique = _without_duplicates(everything, label)
-    labels = unique[label].str.casefold()
-    is_labelled = (labels != "") & ~labels.isin(BLANK_WORDS)
-    table = unique[is_labelled].reset_index(drop=True)
+    table = unique[[is_label(word) for word in unique[label]]].reset_index(drop=True)
     features = table.drop(columns={label, id_column, *left_out} - {None})
     words = {str(name): features[name].value_counts() for name in features}
     mark = _decimal_mark_of(words)
     if revenue_column is not None:
         _check_revenue(table, revenue_column, mark)
     positive, negative = _classes(table[label], positive)
-    left = (labels[is_labelled] == positive.casefold()).to_numpy(dtype=np.bool_)
+    left = (table[label].str.casefold() == positive.casefold()).to_numpy(dtype=np.bool_)
     if min(left.sum(), (~left).sum()) < MIN_ROWS_PER_CLASS or len(left) < MIN_ROWS:
         raise bad_file(
             "too-few-rows",
@@ -170,6 +175,11 @@ def recoded(
     return changed
 
 
+def is_label(word: str) -> bool:
+    """Say whether a trimmed cell of the label says anything."""
+    return word != "" and word.casefold() not in BLANK_WORDS
+
+
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Read a whole CSV as trimmed text; a blank cell is an empty string."""
     blocks = []
@@ -223,7 +233,8 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
         )
     if positive is None:
         usual = [folded for folded in spelt if folded in POSITIVE_WORDS]
-        if len(usual) != 1:
+        # 1 means it beside 0 alone: beside 2 it may mean either, and of many it is a count.
+        if len(usual) != 1 or (usual[0] in YES_NUMBERS and not spelt.keys() - usual <= NO):
             raise bad_file(
                 "unclear-positive",
                 f"Which label means that a customer left? The column has {there}.",
@@ -296,6 +307,13 @@ def _column(name: str, times: pd.Series[int], mark: str | None) -> Column | str:
         return "looks like an id or free text: most rows have a value of their own"
     if int(times.iloc[0]) < MIN_FILLED_ROWS:
         return f"none of its {len(words):,} texts is in {MIN_FILLED_ROWS} rows"
+    if sum(bool(_OTHER_DATE.search(word)) for word in words) > len(words) / 2:
+        return f"looks like dates, such as {in_quotes(words[0])}: written 2024-06-25 they are read"
+    if int(times[times >= MIN_FILLED_ROWS].sum()) < filled / 2:
+        return (
+            f"most rows have a text that few others have, such as {in_quotes(words[-1])}: "
+            "numbers are read without a unit"
+        )
     return Column(name=name, kind="categorical", categories=tuple(sorted(words)))
 
 
@@ -313,7 +331,7 @@ def _measured(
 ) -> Column | str | None:
     """Tell a column of numbers or dates, or why it is no feature; None where it is neither."""
     words, rows = times.index.tolist(), times.to_numpy()
-    column = Column(name=name, kind="numeric", blank_words=blank)
+    column, form = Column(name=name, kind="numeric", blank_words=blank), None
     values, wrong = measured(column, name, words, mark)
     if rows[list(wrong)].sum() > MOST_ODD_CELLS * rows.sum():
         form = date_format(words[:FORMAT_WORDS])
@@ -327,7 +345,8 @@ def _measured(
     average = np.average(values[known], weights=rows[known])
     return column.model_copy(
         update={
-            "average": float(f"{average:.4g}"),
+            # Of days since 1970 four digits would be a week.
+            "average": float(f"{average:.4g}") if form is None else round(float(average), 1),
             "lowest": float(values[known].min()),
             "highest": float(values[known].max()),
         }

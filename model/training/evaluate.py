@@ -11,16 +11,17 @@ import numpy as np
 
 from model.artifact import Metrics, Model, Schema
 from model.scoring.file_mark import FileMark
-from model.scoring.predict import BLOCK_ROWS
 from model.scoring.scores import score
 from model.training.cross_validation import Measured, cross_validate, measured
-from model.training.dataset import read_dataset, sha256_of
+from model.training.dataset import is_label, read_dataset, sha256_of
 from model.training.leaks import leaks
 from model.training.metrics import measure
 from model.training.train import THRESHOLD
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.refusals import bad_file, shown
+
+BLOCK_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,10 @@ def evaluate(
             scores = score(
                 block, model, customers.called, mark=mark.for_block(block), reasons=False
             )
-            words = np.array(
-                [word.strip().casefold() for word in block.columns[label]], dtype=object
-            )
-            is_measured = scores.scored & (words != "")
-            left.append(words[is_measured] == positive)
+            words = [word.strip() for word in block.columns[label]]
+            is_measured = scores.scored & np.array(list(map(is_label, words)))
+            is_positive = np.array([word.casefold() == positive for word in words])
+            left.append(is_positive[is_measured])
             probability.append(scores.probability[is_measured])
             rows += len(block)
             rows_failed += len(scores.errors)

@@ -5,9 +5,10 @@ Leaves what is drawn to `pictures`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 Point = tuple[float, float]
 
@@ -23,6 +24,15 @@ STYLE = """
   .line, .bar { stroke: #6cb6f5 } .dot, .less { fill: #6cb6f5 } .more { fill: #fb923c }
  }
 """
+
+
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file may have, however they are written."""
+
+
+def escape(words: str) -> str:
+    """Write a text as XML has it."""
+    return saxutils.escape(_NO_XML.sub("\ufffd", words))
 
 
 def picture(width: int, height: int, title: str, description: str, parts: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from model.artifact import RiskBand, Schema, Training, save
 from model.training.card import model_card
 from model.training.cross_validation import Measured, measured, train_and_cross_validate
 from model.training.dataset import Dataset, read_dataset
-from model.training.fitting import FOLDS, SEED, Fitted
+from model.training.fitting import SEED, Fitted, plan_of
 from model.training.leaks import Leak, leaks
 from model.training.pictures import pictures
 from predictions.errors import BadCustomerFile
@@ -115,7 +115,7 @@ def _training(
         dropped_columns=data.dropped_columns,
         warnings=warnings,
         seed=SEED,
-        folds=FOLDS,
+        folds=plan_of(*data.matrix.shape).outer_folds,
         standard_errors=result.standard_errors,
         parameters=fitted.parameters,
         rounds=fitted.rounds,

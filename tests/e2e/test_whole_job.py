@@ -99,11 +99,13 @@ def test_a_deleted_prediction_is_gone_at_once(product):
     assert product.http.post(f"{address}/retry").status_code == 404
 
 
-def test_the_worker_keeps_xgboost_out_of_its_own_process(product):
+def test_only_the_job_process_has_what_scores_and_none_has_xgboost(product):
     def libraries(process):
         return {mapped.path.rsplit("/", 1)[-1] for mapped in process.memory_maps()}
 
-    assert "libxgboost.so" in libraries(product.job_process())
-    assert "libxgboost.so" not in libraries(product.worker())
-    for web in product.running("web"):
-        assert "libxgboost.so" not in libraries(web)
+    job, *others = product.job_process(), product.worker(), *product.running("web")
+    assert "libllvmlite.so" in libraries(job)
+    for process in others:
+        assert "libllvmlite.so" not in libraries(process)
+    for process in (job, *others):
+        assert "libxgboost.so" not in libraries(process)

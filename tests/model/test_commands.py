@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -275,3 +276,32 @@ def test_sample_has_one_standard_output_for_customers_or_json():
     result = call("sample", "-n", 3, "--json")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--json needs -o" in result.stderr
+
+
+@pytest.mark.parametrize("given", [["predict"], ["train", "--label", "a", "-o", "model"]])
+def test_a_pipe_is_no_file_that_can_be_read_twice(tmp_path, given):
+    os.mkfifo(tmp_path / "pipe")
+    result = call(*given, tmp_path / "pipe")
+    assert result.exit_code == 2
+    assert "no regular file" in result.stderr
+
+
+def test_what_is_no_file_is_not_replaced_by_a_result_and_a_link_stays_one(source, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert call("predict", source, "-o", tmp_path / "pipe").exit_code == 2
+    assert (tmp_path / "pipe").is_fifo()
+    link, target = tmp_path / "link.csv", tmp_path / "target.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert call("predict", source, "-o", link).exit_code == 0
+    assert link.is_symlink()
+    assert target.read_text() != "old"
+    assert call("predict", source, "-o", tmp_path / ("x" * 300)).exit_code == 2
+
+
+def test_a_column_has_one_role_and_a_seed_is_no_less_than_0(source, tmp_path):
+    given = ["--label", "Contract", "--positive", "One year", "--id", "Contract", "-o", tmp_path]
+    result = call("train", source, *given)
+    assert result.exit_code == 2
+    assert "`Contract` is given more than once" in result.stderr
+    assert call("evaluate", source, "--label", "Contract", "--cv", "--seeds", "-1").exit_code == 2

@@ -55,3 +55,10 @@ def test_what_is_no_date_is_told_and_what_is_blank_is_not():
 def test_a_day_is_written_as_it_was_read():
     assert as_text(JULY_4_1976, "%d.%m.%Y") == "04.07.1976"
     assert as_text(JULY_4_1976 + 0.9, None) == "1976-07-04"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(-719_200.0, "1-01-01"), (2_933_000.0, "9999-12-31"), (0.5, "1970-01-01")]
+)
+def test_a_day_beyond_the_calendar_is_its_first_or_last(days, said):
+    assert as_text(days, None) == said

@@ -146,7 +146,7 @@ class Product:
         return wait_for(lambda: self.running("worker"), timeout_s=20, what="a worker")[0]
 
     def job_process(self) -> psutil.Process:
-        """Give the worker's child that scores: the one that has XGBoost loaded."""
+        """Give the worker's child that scores: the one that has the model loaded."""
 
         def find():
             for child in self.worker().children():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"xgboost", "pandas", "numpy", "scipy", "sklearn"}
+HEAVY = {"xgboost", "pandas", "numpy", "numba", "scipy", "sklearn"}
 PARENT = """
 import json, sys
 from pathlib import Path

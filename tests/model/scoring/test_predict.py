@@ -15,7 +15,7 @@ from model.artifact import SHIPPED, feature_types, load
 from model.features import encode
 from model.numbers import decimal_mark
 from model.scoring import file_mark
-from model.scoring import predict as predict_module
+from model.scoring import lines as lines_module
 from model.scoring.predict import Scored, score_file
 from model.scoring.reasons import in_words
 from model.scoring.result import neutral
@@ -53,8 +53,7 @@ def in_small_parts(monkeypatch) -> None:
     """A part of the file holds a few rows only."""
     monkeypatch.setattr(file_text, "HEAD", 500)
     monkeypatch.setattr(customer_file, "READ_BYTES", 300)
-    monkeypatch.setattr(predict_module, "BLOCK_ROWS", 2)
-    monkeypatch.setattr(file_mark, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(lines_module, "MOST_BY_CELLS", 2)
 
 
 @pytest.fixture

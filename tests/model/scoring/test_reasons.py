@@ -22,6 +22,8 @@ from predictions.schema import Column
         ("ARPUGrowth", "ARPU growth"),
         ("plan2Type", "plan2 type"),
         ("CONTRACT_TYPE", "contract type"),
+        ("TENURE", "tenure"),
+        ("NPS", "NPS"),
         ("Kündigungsfrist", "kündigungsfrist"),
         ("契約", "契約"),
         ("Price (EUR)", "price (EUR)"),
@@ -48,6 +50,7 @@ CONTRACT = Column(
 )
 SERVICES = Column(name="extra_services", kind="boolean", categories=("0", "1"))
 CHARGES = Column(name="MonthlyCharges", kind="numeric", average=64.75)
+NPS = Column(name="NPS", kind="numeric", average=3.0)
 CALLS = Column(name="NumberOfCalls", kind="numeric", average=3.0)
 SINCE = Column(name="CustomerSince", kind="date", average=365.0, date_format="%d.%m.%Y")
 
@@ -66,6 +69,7 @@ SINCE = Column(name="CustomerSince", kind="date", average=365.0, date_format="%d
         (SERVICES, "maybe", 2, "New extra services “maybe” raise the risk"),
         (CHARGES, "99.50", 2, "Monthly charges of 99.50 raise the risk"),
         (CHARGES, "", 3, "Missing monthly charges raise the risk"),
+        (NPS, "7", 2, "NPS of 7 raises the risk"),
         (CALLS, "7", 2, "Number of calls of 7 raises the risk"),
         (SINCE, "01.02.2020", 2, "Customer since 01.02.2020 raises the risk"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from model.scoring import kernel, tables, ubjson
 from model.scoring.tables import bins_of, tabulate
-from model.scoring.trees import read_booster
+from model.scoring.trees import Ensemble, read_booster
 from predictions.schema import Column
 
 KINDS = ("numeric", "categorical", "boolean")
@@ -123,6 +123,15 @@ def test_small_tables_say_the_same_as_large_ones(model, most_cells):
         found = sums_and_effects(model)
     for one, other in zip(found, expected, strict=True):
         assert np.allclose(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["numeric", "date"])
+def test_values_outside_those_of_training_have_bins_of_their_own(kind):
+    column = Column(name="fee", kind=kind, average=3.0, lowest=0.1, highest=90.7)
+    bins = bins_of(Ensemble(trees=[], base_margin=0.0), [column])
+    matrix = np.float32([[0.1], [90.7], [3], [0], [91], [math.nan]])
+    (found,) = bins.of(matrix, np.zeros(matrix.shape, dtype=np.bool_))
+    assert [bin_ in bins.unseen[0] for bin_ in found] == [False, False, False, True, True, False]
 
 
 def test_the_effects_of_a_leaf_are_shapley_values_by_their_definition():

@@ -162,3 +162,36 @@ def test_the_label_has_no_say_in_what_a_column_is(tmp_path):
     one, two = read(tmp_path, *columns), read(tmp_path, *columns, labels=other)
     assert one.columns == two.columns
     np.testing.assert_array_equal(one.matrix, two.matrix)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([f"Jun {1 + n % 28}, 2024" for n in range(400)], "looks like dates, such as “Jun "),
+        ([f"{1 + n % 28:02}-Dec-2023" for n in range(400)], "looks like dates, such as “"),
+        ([f"{1 + n % 28:02}/07/21" for n in range(400)], "looks like dates, such as “"),
+        (
+            [f"{n // 3}.5 GB" for n in range(300)] + ["9.9 GB"] * 100,
+            "numbers are read without a unit",
+        ),
+    ],
+)
+def test_dates_and_numbers_in_a_form_that_is_not_read_are_named_and_not_learned(
+    labelled, tmp_path, cells, said
+):
+    header, *rows = labelled.read_text().splitlines()
+    written = [f"{row};{cell}" for row, cell in zip(rows, cells, strict=True)]
+    labelled.write_text("\n".join([f"{header};seen", *written]))
+    data = read_dataset(
+        labelled, label="left", positive="gone", id_column=None, revenue_column=None
+    )
+    assert said in data.dropped_columns["seen"]
+
+
+@pytest.mark.parametrize("words", [("1", "2"), ("1", "yes, soon"), ("1", "0.5")])
+def test_a_one_is_no_yes_beside_anything_but_a_zero(labelled, words):
+    text = labelled.read_text().replace(";gone", f";{words[0]}").replace(";here", f";{words[1]}")
+    labelled.write_text(text)
+    with pytest.raises(BadCustomerFile) as caught:
+        read_dataset(labelled, label="left", positive=None, id_column=None, revenue_column=None)
+    assert caught.value.failure.code == "unclear-positive"

@@ -91,7 +91,7 @@ class SimulatedJobProcess:
 
     def ensure_ready(self) -> None:
         if self._exitcode is not None:
-            here().sleep(2)  # imports XGBoost
+            here().sleep(2)  # loads the model
             self._exitcode = None
 
     def run(self, prediction: Prediction) -> None:
