@@ -11,7 +11,7 @@ from product import TELCO, Product, alive, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 HALF = 0.5
-ROWS = 7043 * 20
+ROWS = 7043 * 100
 
 
 @pytest.fixture(scope="module")

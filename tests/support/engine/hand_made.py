@@ -614,7 +614,7 @@ def _worker(aws: _Clients, queue: str, dlq: str) -> dict[str, Any]:
         },
         environment={
             "JOB_PROCESSES": "1",
-            "JOB_THREADS": "1",
+            "JOB_THREADS": "0",
             "LEASE_S": "10",
             "MAX_ATTEMPTS": "5",
             "MODEL_DIR": "model/artifacts/telco",
