@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+import time
 
 import pytest
 
@@ -16,7 +17,7 @@ ROWS = 7043 * 100
 
 @pytest.fixture(scope="module")
 def big_file(tmp_path_factory):
-    """Give a file that takes some seconds: the Telco customers, twenty times."""
+    """Give a file that takes some seconds: the Telco customers, a hundred times."""
     path = tmp_path_factory.mktemp("files") / "big.csv"
     header, rows = TELCO.read_bytes().split(b"\n", 1)
     path.write_bytes(header + b"\n" + rows * (ROWS // 7043))
@@ -61,6 +62,9 @@ def test_its_worker_is_killed(product, big_file):
 def test_everything_is_killed(own, big_file):
     prediction_id = own.upload(big_file)
     own.wait_for_progress(prediction_id, HALF)
+    own.job_process().suspend()  # it would be done before the emulator, unlike AWS, has saved it
+    began, state = time.time(), own.data_dir / "cloud" / "state" / "dynamodb.json"
+    wait_for(lambda: state.stat().st_mtime > began, timeout_s=60, what="the record on disk")
     processes = own.processes()
     own.kill_everything()
     wait_for(lambda: not any(map(alive, processes)), timeout_s=5, what="all of it is gone")
