@@ -158,8 +158,8 @@ def _find_cells(
 UNKNOWN, UNTOLD, POINT, COMMA = 0, 1, 2, 3
 """The decimal mark of a file: not looked for yet, not to be told by its cells, or what it is."""
 LONGEST_NUMBER = 15
-"""Digits. A whole number of so many, and a power of ten below it, are exact in 64 bits, and so is
-their quotient but for one rounding: as good as any reader of decimals."""
+"""Digits. A whole number of so many is exact in 64 bits, as is a power of ten up to the 22nd, and
+their quotient is rounded once: as good as any reader of decimals."""
 GRID = 256
 """Squares over the cuts of a column, each with the cut where to look from: about two for a cut."""
 LONGEST_DIGITS = 22
@@ -243,7 +243,8 @@ def slot_of(first: np.uint64, last: np.uint64, mask: int) -> int:
 def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) -> tuple[int, int]:
     r"""Find the cells of rows from the start of a text whose lines end in \n or \r\n.
 
-    kept: (n_cells,): which of the kept cells a cell of a row is; -1: it is not kept.
+    kept: (n_cells,): which of the kept cells a cell of a row is; -1: it is not kept. The first is
+    the id; the others are kept without spaces around them.
     Returns how many rows were read and where the next one begins. It stops before a row that may
     go on in the next line, before one that is too long, and where there is no more room.
     """
@@ -296,6 +297,13 @@ def find_cells(text: Text, delimiter: int, kept: NDArray[np.int64], rows: Rows) 
             if stop - start > LONGEST_CELL or at - row_start + 2 > LONGEST_ROW:
                 return count, row_start
             if cells < len(kept) and kept[cells] >= 0:
+                if kept[cells] > 0:  # the id stays as it is
+                    while start < stop and (letters[start] == _SPACE or letters[start] == _TAB):
+                        start += 1
+                    while start < stop and (
+                        letters[stop - 1] == _SPACE or letters[stop - 1] == _TAB
+                    ):
+                        stop -= 1
                 starts[kept[cells], count] = start
                 ends[kept[cells], count] = stop
             cells += 1
@@ -331,10 +339,6 @@ def read_words(
             bins[row] = missing
             continue
         start, end = starts[row], ends[row]
-        while start < end and (letters[start] == _SPACE or letters[start] == _TAB):
-            start += 1
-        while start < end and (letters[end - 1] == _SPACE or letters[end - 1] == _TAB):
-            end -= 1
         bins[row] = missing
         if start == end:
             continue
@@ -373,8 +377,8 @@ def read_numbers(
 ) -> bool:
     """Read a column of plain numbers, without grouping and exponent, as `numbers.numbers` does.
 
-    mark: the decimal mark of the file. values: (n_rows,), is set; NaN where a cell is blank. The
-    kept cells become those without spaces around them. A row with anything else becomes odd.
+    mark: the decimal mark of the file. values: (n_rows,), is set; NaN where a cell is blank.
+    A row with anything else becomes odd.
     Returns whether there is a cell that may be two numbers as long as the mark is unknown.
     """
     letters = text.letters
@@ -386,11 +390,6 @@ def read_numbers(
         if odd[row]:
             continue
         start, end = starts[row], ends[row]
-        while start < end and (letters[start] == _SPACE or letters[start] == _TAB):
-            start += 1
-        while start < end and (letters[end - 1] == _SPACE or letters[end - 1] == _TAB):
-            end -= 1
-        starts[row], ends[row] = start, end
         if start == end:
             continue
         filled[row] = True
@@ -468,7 +467,7 @@ def read_dates(
     """Read a column of dates of ten characters: days since 1970-01-01.
 
     places: where in it are year, month, day and its two marks, and which character a mark is.
-    values, the kept cells, odd rows: as in `read_numbers`.
+    values, odd rows: as in `read_numbers`.
     """
     letters = text.letters
     starts, ends = rows.starts[kept], rows.ends[kept]
@@ -478,11 +477,6 @@ def read_dates(
         if odd[row]:
             continue
         start, end = starts[row], ends[row]
-        while start < end and (letters[start] == _SPACE or letters[start] == _TAB):
-            start += 1
-        while start < end and (letters[end - 1] == _SPACE or letters[end - 1] == _TAB):
-            end -= 1
-        starts[row], ends[row] = start, end
         if start == end:
             continue
         filled[row] = True

@@ -24,11 +24,50 @@ PROBABILITY_DIGITS = 6
 MILLION = 10**PROBABILITY_DIGITS
 
 
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """What a model says of some rows. Each array has n_rows entries at its end."""
+
+    micros: NDArray[np.int64]
+    """Churn probability in millionths."""
+    positive: NDArray[np.bool_]
+    """Churn prediction: the probability reaches the threshold."""
+    bands: NDArray[np.int64]
+    """Position in the schema's bands."""
+    columns: NDArray[np.int64]
+    """(n_ranks, n_rows): which columns moved the prediction most, strongest first; the earlier
+    column on a tie. No rank where reasons were not asked for."""
+    effects: NDArray[np.float64]
+    """The same shape: their contributions, log-odds; positive raises the risk."""
+
+    @classmethod
+    def by(cls, model: Model, bins: NDArray[np.uint16], *, reasons: bool) -> Explained:
+        """Score rows by their bins, (n_columns, n_rows)."""
+        rows = bins.shape[1]
+        log_odds = np.empty(rows)
+        kernel.add_sums(model.tables, bins, log_odds)
+        micros = np.rint(MILLION / (1 + np.exp(-log_odds))).astype(np.int64)
+        columns = np.empty((REASONS if reasons else 0, rows), dtype=np.int64)
+        strongest = np.empty(columns.shape)
+        if reasons:
+            kernel.rank(contributions(model, bins), columns, strongest)
+        schema = model.schema
+        bounds = [band.from_probability for band in schema.bands]
+        probability = micros / MILLION
+        return cls(
+            micros=micros,
+            positive=probability >= schema.threshold,
+            bands=np.searchsorted(bounds, probability, side="right") - 1,
+            columns=columns,
+            effects=strongest,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores(Explained):
     """The results of some rows, in the order of the file.
 
-    Each array has n_rows entries at its end; those of a row that was not scored mean nothing.
+    What the arrays say of a row that was not scored means nothing.
     """
 
     model: Model
@@ -38,19 +77,8 @@ class Scores:
     """Which rows have a score."""
     bins: NDArray[np.uint16]
     """(n_columns, n_rows), as the model's bins count them."""
-    micros: NDArray[np.int64]
-    """Churn probability in millionths."""
-    positive: NDArray[np.bool_]
-    """Churn prediction: the probability reaches the threshold."""
-    bands: NDArray[np.int64]
-    """Position in the schema's bands."""
     revenue_at_risk: NDArray[np.float64] | None
     """Probability x revenue; NaN where the revenue is blank, None where no column is known."""
-    columns: NDArray[np.int64]
-    """(n_ranks, n_rows): which columns moved the prediction most, strongest first; the earlier
-    column on a tie. No rank where reasons were not asked for."""
-    effects: NDArray[np.float64]
-    """The same shape: their contributions, log-odds; positive raises the risk."""
     id_of: Callable[[int], str]
     """By a row's place here: the customer's id, or the row's number."""
     cell_of: Callable[[int, int], str]
@@ -72,39 +100,6 @@ class Scores:
             cell = self.cell_of(column, row)
             said.append(sentence(known, self.model.bins, column, found, cell, float(effect)))
         return said
-
-
-@dataclass(frozen=True)
-class Explained:
-    """What the tables say of rows; see Scores."""
-
-    micros: NDArray[np.int64]
-    positive: NDArray[np.bool_]
-    bands: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    effects: NDArray[np.float64]
-
-    @classmethod
-    def by(cls, model: Model, bins: NDArray[np.uint16], *, reasons: bool) -> Explained:
-        """Score rows by their bins, (n_columns, n_rows)."""
-        rows = bins.shape[1]
-        log_odds = np.empty(rows)
-        kernel.add_sums(model.tables, bins, log_odds)
-        micros = np.rint(MILLION / (1 + np.exp(-log_odds))).astype(np.int64)
-        columns = np.empty((REASONS if reasons else 0, rows), dtype=np.int64)
-        strongest = np.empty(columns.shape)
-        if reasons:
-            kernel.rank(contributions(model, bins), columns, strongest)
-        schema = model.schema
-        bounds = [band.from_probability for band in schema.bands]
-        probability = micros / MILLION
-        return cls(
-            micros,
-            probability >= schema.threshold,
-            np.searchsorted(bounds, probability, side="right") - 1,
-            columns,
-            strongest,
-        )
 
 
 def contributions(model: Model, bins: NDArray[np.uint16]) -> NDArray[np.float64]:
@@ -154,12 +149,8 @@ def score(
         numbers=np.array(numbered, dtype=np.int64),
         scored=scored,
         bins=bins,
-        micros=found.micros,
-        positive=found.positive,
-        bands=found.bands,
         revenue_at_risk=None if revenue is None else found.micros / MILLION * revenue,
-        columns=found.columns,
-        effects=found.effects,
+        **vars(found),
         id_of=lambda row: str(numbered[row]) if ids is None else ids[row],
         cell_of=lambda column, row: features.cells[column][row],
         errors=errors,

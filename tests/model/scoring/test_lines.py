@@ -22,6 +22,7 @@ from model.scoring import kernel, scores
 from model.scoring.predict import Scored, score_file
 from model.scoring.tables import bins_of, tabulate
 from model.scoring.trees import read_booster
+from predictions import file_text
 from predictions.schema import Column
 
 COLUMNS = (
@@ -277,3 +278,9 @@ def test_few_odd_rows_leave_the_others_plain(telco, tmp_path, monkeypatch):
     _, found = scored(source, load(SHIPPED))
     assert (found.rows, found.rows_failed) == (7_043, 0)
     assert sum(read) == 3 * 7
+
+
+def test_what_is_too_long_is_so_for_both_readers():
+    """The kernel has numbers of its own: Numba does not see when another file's change."""
+    assert csv.field_size_limit() == kernel.LONGEST_CELL
+    assert kernel.LONGEST_ROW == file_text.LONGEST_ROW
