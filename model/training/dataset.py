@@ -122,6 +122,15 @@ def read_dataset(
         f"are, such as {in_quotes(cells[0])}. They count as missing; scoring refuses such rows."
         for name, cells in odd.items()
     ]
+    stayed = table[label][~left].value_counts()
+    if stayed.index.str.casefold().nunique() > 1:
+        words_of_stayed = listed(
+            stayed.index.tolist(), lambda word: f"{in_quotes(word)} ({stayed[word]:,} rows)"
+        )
+        warnings.append(
+            f"{shown(label)}: {words_of_stayed} count as customers who stayed. Leave the rows out "
+            "of whom it is not known yet."
+        )
     if id_column is not None and (again := int(table[id_column].duplicated().sum())):
         warnings.append(
             f"{shown(id_column)}: {again:,} rows are of a customer who has another row. Measured "

@@ -195,3 +195,14 @@ def test_a_one_is_no_yes_beside_anything_but_a_zero(labelled, words):
     with pytest.raises(BadCustomerFile) as caught:
         read_dataset(labelled, label="left", positive=None, id_column=None, revenue_column=None)
     assert caught.value.failure.code == "unclear-positive"
+
+
+def test_labels_that_count_as_stayed_are_told_where_there_are_several(tmp_path):
+    labels = [
+        "Churned" if n % 3 == 0 else "Joined" if n % 10 == 1 else "Stayed" for n in range(ROWS)
+    ]
+    plan = every("a", "b", "c")
+    (warning,) = read(tmp_path, plan, labels=labels, positive="Churned").warnings
+    assert "“Stayed” (" in warning
+    assert f"“Joined” ({labels.count('Joined')} rows) count as customers who stayed" in warning
+    assert read(tmp_path, plan).warnings == ()
