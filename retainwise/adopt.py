@@ -16,7 +16,7 @@ from operations.commands import confirmed, engine_of, folder_option, stack_argum
 if TYPE_CHECKING:
     from operations.account import StackAccount
     from operations.adopt import Search
-    from operations.engine import Ending, Engine
+    from operations.engine import Engine
     from predictions.first_version import TakenOver
 
 
@@ -52,25 +52,25 @@ def adopt(
     from localcloud.program import CHECKOUT, service_in
     from operations.account import StackAccount, explained
     from operations.adopt import TerraformState, search
-    from operations.deploy import under_lease
-    from operations.engine import Ending
+    from operations.under_lease import under_lease
 
     accounts = _accounts(account_of)
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         known = TerraformState.read(terraform) if terraform else TerraformState()
         rows = _rows(records)
-        ending = Ending()
-        with under_lease(account, "adopt what exists", ending):
-            engine = engine_of(account, folder)
+        program = service_in(folder or CHECKOUT)
+        with under_lease(account, "adopt what exists", click.echo) as held:
+            engine = held.engine(engine_of(account, folder))
             engine.state()  # raises without one, before anybody is asked
-            found = search(account, known, service_in(folder or CHECKOUT))
-            _bring(account, engine, found, yes, ending)
-            if rows is not None:
+            held.heal(engine, program, click.echo)
+            found = search(held.account, known, program)
+            _bring(account, engine, found, yes)
+            if rows is not None:  # as who is signed in: no deploy may touch records
                 _say_taken_over(_take_over(account, found, rows, accounts))
 
 
-def _bring(account: StackAccount, engine: Engine, found: Search, yes: bool, ending: Ending) -> None:
+def _bring(account: StackAccount, engine: Engine, found: Search, yes: bool) -> None:
     """Import what was found, and show what the next deploy would change of it."""
     from operations.adopt import differences, import_, put_in_by_hand
     from operations.changes import summary
@@ -83,7 +83,7 @@ def _bring(account: StackAccount, engine: Engine, found: Search, yes: bool, endi
     if not confirmed(f"Take them into the state of {account.stack}?", yes):
         raise NotConfirmed("nothing was changed")
     progress = Progress()
-    imported = import_(engine, found.ids, progress, ending)
+    imported = import_(engine, found.ids, progress)
     click.echo(f"imported {len(imported)}; what the next deploy would change:")
     changes = differences(engine, progress)
     for line in (*summary(changes), *put_in_by_hand(changes)):

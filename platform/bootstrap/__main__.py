@@ -13,7 +13,7 @@ from bootstrap.boundary import Boundary
 from bootstrap.github import GitHub
 from bootstrap.images import ImageRepository
 from bootstrap.lease import LeaseTable
-from bootstrap.roles import CiRole, policies
+from bootstrap.roles import CiRole, policies, trust_in
 from bootstrap.scope import Scope
 from bootstrap.settings import read_settings
 from bootstrap.state import State, StateKey
@@ -47,9 +47,13 @@ changes = policies(
     "deploy",
     deploying.statements(scope, key, hosted_zone_ids=settings.deploy.hosted_zone_ids),
 )
-preview = CiRole(scope.preview_role, github.trust("pull_request"), looks)
+preview = CiRole(scope.preview_role, [github.trust("pull_request")], looks)
+# It takes itself as well: a deploy works in sessions of its own role that end with its lease.
+deployers = [f"role/{scope.deploy_role}", *settings.deploy.people]
 deploy = CiRole(
-    scope.deploy_role, github.trust(f"environment:{settings.environment}"), [*looks, *changes]
+    scope.deploy_role,
+    [github.trust(f"environment:{settings.environment}"), trust_in(account, deployers)],
+    [*looks, *changes],
 )
 
 pulumi.export("backend_url", state.url)

@@ -482,6 +482,11 @@ def _own(scope: Scope, key: StateKey) -> list[Statement]:
         # None is deleted: the records say how the stack came to be, the item who had the lease.
         allow("s3:PutObject", on=f"{bucket}/{RELEASES}"),
         allow("dynamodb:PutItem", "dynamodb:UpdateItem", on=scope.lease_table),
+        # Each session of a deploy ends with its lease; the next is the role's own again.
+        allow(
+            "sts:AssumeRole",
+            on=scope.account.global_arn("iam", f"role/{scope.deploy_role}"),
+        ),
         anywhere("ecr:GetAuthorizationToken"),
         allow(
             "ecr:BatchCheckLayerAvailability",

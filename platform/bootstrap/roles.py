@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap.scope import Scope
-from infra.identity import Statement, policy
+from infra.identity import Account, Statement, policy
 
 # Twice the longest deploy: credentials that end in the middle of one leave it half done.
 _SESSION_S = 2 * 60 * 60
@@ -33,13 +33,31 @@ def policies(
     ]
 
 
+def trust_in(account: Account, principals: Sequence[str]) -> dict[str, Any]:
+    """Trust these roles and users of the account, as far as their own policies let them.
+
+    principals: what their ARNs end with, such as `role/…`; `*` for any letters.
+    """
+    return {
+        "Effect": "Allow",
+        # A role cannot be named here before it is made, and a pattern at no time.
+        "Principal": {"AWS": account.global_arn("iam", "root")},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "ArnLike": {
+                "aws:PrincipalArn": [account.global_arn("iam", one) for one in principals],
+            }
+        },
+    }
+
+
 class CiRole(pulumi.ComponentResource):
     """A role with these policies; what someone adds by hand goes with the next `pulumi up`."""
 
     def __init__(
         self,
         name: str,
-        trust: Mapping[str, Any],
+        trust: Sequence[Mapping[str, Any]],
         may: Sequence[aws.iam.Policy],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -48,7 +66,7 @@ class CiRole(pulumi.ComponentResource):
             name,
             name=name,
             assume_role_policy=pulumi.Output.json_dumps(
-                {"Version": "2012-10-17", "Statement": [trust]}
+                {"Version": "2012-10-17", "Statement": [*trust]}
             ),
             max_session_duration=_SESSION_S,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),

@@ -12,6 +12,10 @@ PROJECT = "retainwise-bootstrap"
 
 HostedZoneId = Annotated[str, StringConstraints(pattern="^Z[A-Z0-9]+$")]
 
+Principal = Annotated[
+    str, StringConstraints(pattern=r"^(root|(role|user)/[A-Za-z0-9+=,.@_/*-]{1,200})$")
+]
+
 
 class StateSettings(Section):
     """`retainwise-bootstrap:state`: how Pulumi's state is guarded, and what goes with it."""
@@ -68,6 +72,13 @@ class DeploySettings(Section):
 
     hosted_zone_ids: tuple[HostedZoneId, ...] = Field(
         (), max_length=5, description="Route 53 zones in which a stack may write its records."
+    )
+    people: tuple[Principal, ...] = Field(
+        ("role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_AdministratorAccess_*",),
+        max_length=10,
+        description="Who of the account may deploy by hand, beside CI's workflows: roles and "
+        "users, as their ARNs end, `*` for any letters. By default who is signed in by IAM "
+        "Identity Center as an administrator.",
     )
 
 

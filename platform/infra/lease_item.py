@@ -1,7 +1,7 @@
 """The item of a stack in the table of the deploy lease: who may change the stack, and until when.
 
 `operations.lease` writes it; the program reads it before an update (`deploy_lease`). Times are
-seconds since the epoch, by the clock of the machine that wrote them.
+seconds since the epoch, by AWS's clock.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ class Holder:
     token: of this taking alone; what it is renewed and released by.
     what: completes "holds the lease to …", such as "deploy 1a2b3c4".
     released: when it was given back; none where it is held, or has ended by itself.
+    host: the machine that it works on, as Pulumi's own lock names it.
+    broken_by: who ended it early; it cannot be renewed any more.
+    left_since: since when there may be something left, such as Pulumi's lock, of holders before
+        who did not give the lease back; none where nothing is.
+    left_by: their machines.
     """
 
     token: str
@@ -35,6 +40,10 @@ class Holder:
     renewed: datetime
     expires: datetime
     released: datetime | None = None
+    host: str = ""
+    broken_by: str | None = None
+    left_since: datetime | None = None
+    left_by: frozenset[str] = frozenset()
 
     def holds(self, now: datetime) -> bool:
         """Tell whether the lease is held still."""
@@ -46,19 +55,21 @@ def table_name(name: str) -> str:
     return f"{name}-deploy-lease"
 
 
-def as_item(stack: str, holder: Holder) -> dict[str, dict[str, str]]:
+def as_item(stack: str, holder: Holder) -> dict[str, Any]:
     """Write the item of a stack. Raises ValueError for texts that could not be shown."""
     texts = {"stack": stack, "token": holder.token, "owner": holder.owner, "what": holder.what}
+    texts |= {"host": holder.host} if holder.host else {}
+    texts |= {"broken_by": holder.broken_by} if holder.broken_by else {}
     times = {
         name: getattr(holder, name)
-        for name in ("since", "renewed", "expires", "released")
+        for name in ("since", "renewed", "expires", "released", "left_since")
         if getattr(holder, name) is not None
     }
     for name, text in texts.items():
         _check(name, text)
-    return {name: {"S": text} for name, text in texts.items()} | {
-        name: as_number(time) for name, time in times.items()
-    }
+    item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
+    item |= {name: as_number(time) for name, time in times.items()}
+    return item | ({"left_by": {"SS": sorted(holder.left_by)}} if holder.left_by else {})
 
 
 def as_number(time: datetime) -> dict[str, str]:
@@ -77,6 +88,10 @@ def read_item(stack: str, item: Item) -> Holder:
             renewed=_time(item, "renewed"),
             expires=_time(item, "expires"),
             released=_time(item, "released") if "released" in item else None,
+            host=_text(item, "host") if "host" in item else "",
+            broken_by=_text(item, "broken_by") if "broken_by" in item else None,
+            left_since=_time(item, "left_since") if "left_since" in item else None,
+            left_by=frozenset(item.get("left_by", {}).get("SS", ())),
         )
     except ValueError as exc:
         raise DamagedLease(

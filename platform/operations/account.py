@@ -28,12 +28,13 @@ from localcloud.program import CHECKOUT, SERVICE, Program, stack_config
 from operations.errors import Exit, OperationError, WrongInput
 from operations.lease import DamagedLease
 
-_CONFIG = Config(
+CLIENT_CONFIG = Config(
     signature_version="v4",
     connect_timeout=3,
     read_timeout=15,
     retries={"mode": "standard", "total_max_attempts": 4},
 )
+"""Of every client: timeouts, and retries as AWS's SDKs have them."""
 _ALLOWED = "aws:allowedAccountIds"
 _ENDPOINTS = frozenset(
     f"AWS_ENDPOINT_URL{service}" for service in ("", "_S3", "_STS", "_DYNAMODB", "_ECS", "_KMS")
@@ -96,7 +97,7 @@ class StackAccount:
                     f"is {found}: set it to {region}, or unset it"
                 )
         core = botocore.session.get_session()
-        core.set_default_client_config(_CONFIG)
+        core.set_default_client_config(CLIENT_CONFIG)
         session = boto3.Session(region_name=region, botocore_session=core)
         identity = session.client("sts").get_caller_identity()
         allowed = config.get(_ALLOWED)
@@ -117,6 +118,11 @@ class StackAccount:
     def lease_table(self) -> str:
         """The table of the deploy lease."""
         return lease_item.table_name(self.name)
+
+    @property
+    def deploy_role_arn(self) -> str:
+        """ARN of the role under which everything that changes the stack runs."""
+        return f"arn:aws:iam::{self.account_id}:role/{self.name}-deploy"
 
     @property
     def state_bucket(self) -> str:
@@ -179,7 +185,7 @@ def explained(stack: str) -> Iterator[None]:
     except DamagedLease as exc:
         raise _ended(str(exc), Exit.FAILED) from exc
     except (BotoCoreError, ClientError) as exc:
-        raise _ended(f"{_where(stack)}: {_of_sdk(stack, exc)}", Exit.FAILED) from exc
+        raise _ended(f"{_where(stack)}: {said_by_sdk(stack, exc)}", Exit.FAILED) from exc
     except ResponseParserError as exc:
         raise _ended(f"{_where(stack)}: what answers is not AWS{_endpoint()}", Exit.FAILED) from exc
     except ValueError as exc:
@@ -222,7 +228,8 @@ def _where(stack: str) -> str:
         return stack
 
 
-def _of_sdk(stack: str, error: BotoCoreError | ClientError) -> str:
+def said_by_sdk(stack: str, error: BotoCoreError | ClientError) -> str:
+    """Say in a line what the SDK met with a stack, and what helps."""
     if isinstance(error, NoCredentialsError):
         remedy = _JOIN_LOCAL if stack == "local" else "sign in, or set AWS_PROFILE"
         return f"no AWS credentials were found: {remedy}"

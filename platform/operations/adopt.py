@@ -8,7 +8,7 @@ is imported with the CLI; what differs is shown, and the next deploy changes it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from localcloud.kinds.unsupported import UNSUPPORTED
 from localcloud.program import SERVICE, Declared, Program, run_program
 from operations.account import StackAccount
 from operations.changes import Change, changes_of
-from operations.engine import Ending, Engine, OnEvent
+from operations.engine import Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.graph import outputs_of, resource_id
 from operations.terraform import snake, type_of
@@ -188,7 +188,6 @@ def import_(
     engine: Engine,
     ids: Mapping[Named, str],
     on_event: OnEvent = lambda _event: None,
-    ends: Ending | None = None,
 ) -> list[Named]:
     """Import what was found and is not in the state yet; return it.
 
@@ -206,7 +205,7 @@ def import_(
         if wanted:
             parents = [one for one in document["resources"] if one.get("component")]
             file.write_text(json.dumps({**document, "resources": [*parents, *wanted]}), "utf-8")
-            engine.import_(file, on_event, ends)
+            engine.import_(file, on_event)
     return [_named(one) for one in wanted]
 
 
@@ -229,33 +228,13 @@ def take_over(
     account: StackAccount,
     engine: Engine,
     program: Program,
-    only: Collection[Named] | None = None,
     on_event: OnEvent = lambda _event: None,
 ) -> list[Named]:
-    """Take what is there of a program, or of these of its resources, into the state; return it.
+    """Take what is there of a program into the state; return it.
 
     Raises what `search` and `import_` raise.
     """
-    found = search(account, TerraformState(), program).ids
-    ids = {named: one for named, one in found.items() if only is None or named in only}
-    return import_(engine, ids, on_event)
-
-
-def pick_up(
-    account: StackAccount,
-    engine: Engine,
-    program: Program,
-    on_event: OnEvent = lambda _event: None,
-) -> list[Named]:
-    """Look for what was being created when an update was killed: nobody noted whether it was.
-
-    Returns what is there and was taken into the state; what is not there, the next update creates.
-    """
-    pending = engine.pending_creates()
-    if not pending:
-        return []
-    engine.call("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
-    return take_over(account, engine, program, pending, on_event)
+    return import_(engine, search(account, TerraformState(), program).ids, on_event)
 
 
 def differences(engine: Engine, on_event: OnEvent = lambda _event: None) -> list[Change]:

@@ -7,11 +7,10 @@ changes nothing.
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,12 +20,13 @@ from botocore.exceptions import ClientError
 
 from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_file
 from operations.account import StackAccount, WrongAccount
-from operations.adopt import pick_up, take_over
+from operations.adopt import take_over
 from operations.changes import Change, changes_of, check, summary
 from operations.deploy import NotConfirmed
 from operations.engine import Engine, NoStack, OnEvent
 from operations.errors import OperationError
-from operations.state import backend_url, checkpoint_key, secrets_provider
+from operations.pending import settle
+from operations.state import Lock, backend_url, checkpoint_key, is_running, secrets_provider
 
 Say = Callable[[str], None]
 
@@ -106,11 +106,10 @@ class _Bootstrap:
             self._refuse_if_begun_elsewhere()
         engine = self._on_this_machine()
         if is_lost:
-            found = take_over(self._account, engine, self._program, on_event=self._on_event)
-        else:
-            found = pick_up(self._account, engine, self._program, self._on_event)
-        for type_, name in found:
-            self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
+            for type_, name in take_over(self._account, engine, self._program, self._on_event):
+                self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
+        for one in settle(self._account, engine, self._program):
+            self._say(str(one))
         self._update(engine)
         self._move(engine)
         self._clean_up()
@@ -147,8 +146,9 @@ class _Bootstrap:
         """Take away the lock of a process that was killed."""
         there = list(locks.rglob("*.json"))
         for lock in there:
-            pid = _pid_in(lock)
-            if pid is not None and _is_running(pid):
+            written = datetime.fromtimestamp(lock.stat().st_mtime, UTC)
+            pid = Lock.of(str(lock), written, lock.read_bytes()).pid
+            if pid is not None and is_running(pid):
                 raise StillRunning(
                     f"process {pid} of a bootstrap that was interrupted still works on "
                     f"{self._account.stack}: wait for its end, and run this again. If that process "
@@ -259,25 +259,6 @@ def _passphrase(here: Path) -> str:
         unfinished.write_text(secrets.token_urlsafe(32))
         unfinished.replace(file)
     return file.read_text()
-
-
-def _pid_in(lock: Path) -> int | None:
-    """Return the process that took a lock; none where it was killed while it wrote that."""
-    try:
-        written = json.loads(lock.read_bytes())
-        return int(written["pid"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # asks, and sends nothing
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _read(file: Path) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from operations.changes import Change
     from operations.deploy import Deployment
     from operations.engine import Engine
-    from operations.lease import Holder
+    from operations.lease import DeployLease, Holder
     from operations.releases import Release
     from operations.state import Version
 
@@ -72,9 +72,15 @@ _DIGEST_LETTERS = 12  # as Docker shows it
 
 @click.command()
 @stack_argument
+@click.option(
+    "--break",
+    "is_to_break",
+    is_flag=True,
+    help="End the holder's deploy in the middle of what it does; asks for the holder's name.",
+)
 @json_option
 @folder_option
-def lease(stack: str, as_json: bool, folder: Path | None) -> None:
+def lease(stack: str, is_to_break: bool, as_json: bool, folder: Path | None) -> None:
     """Show who changes a stack right now, or who did last."""
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
@@ -82,9 +88,14 @@ def lease(stack: str, as_json: bool, folder: Path | None) -> None:
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
-        dynamodb = account.session.client("dynamodb")
-        last = DeployLease(dynamodb, account.lease_table, stack).last()
-    now = datetime.now(UTC)
+        deploy_lease = DeployLease(
+            account.session.client("dynamodb"), account.lease_table, account.stack
+        )
+        last = deploy_lease.last()
+        now = deploy_lease.now()
+        if is_to_break:
+            _break(deploy_lease, stack, last, now)
+            last = deploy_lease.last()
     if as_json:
         is_held = last is not None and last.holds(now)
         click.echo(json.dumps({"stack": stack, "held": is_held, "last": _as_json(last)}, indent=1))
@@ -92,14 +103,36 @@ def lease(stack: str, as_json: bool, folder: Path | None) -> None:
         click.echo(f"{stack}: {_in_words(last, now)}")
 
 
+def _break(lease: DeployLease, stack: str, last: Holder | None, now: datetime) -> None:
+    """Say what will happen, and do it for who knows whom it will happen to."""
+    from operations.errors import WrongInput
+    from operations.lease import RENEWED_AT, clock_time
+    from operations.under_lease import whoami
+
+    if last is None or not last.holds(now):
+        raise WrongInput(f"{stack}: nobody holds the deploy lease, so there is nothing to break")
+    at_most = round(RENEWED_AT * lease.length.total_seconds())
+    click.echo(
+        f"{last.owner} holds the deploy lease of {stack} to {last.what}, since "
+        f"{clock_time(last.since, now)} ({lasting(last.since, now)}), and renewed it "
+        f"{lasting(last.renewed, now)} ago.\nIf it is broken, that is ended within {at_most} s, in "
+        "the middle of what it does, and AWS refuses what it still asks. The lease is free at "
+        f"{clock_time(last.expires, now)}; the next deploy then settles what was left.",
+        err=True,
+    )
+    named = click.prompt("The holder's name, to break it", err=True).strip()
+    if named != last.owner:
+        raise WrongInput(f"{stack}: {named!r} does not hold it; nothing was changed")
+    lease.break_(last, whoami())
+
+
 def _as_json(last: Holder | None) -> dict[str, str | None] | None:
     """Give all but the token: who has that passes for the holder."""
     if last is None:
         return None
     times = {name: getattr(last, name) for name in ("since", "renewed", "expires", "released")}
-    return {"owner": last.owner, "what": last.what} | {
-        name: time and time.isoformat() for name, time in times.items()
-    }
+    texts = {"owner": last.owner, "what": last.what, "broken_by": last.broken_by}
+    return texts | {name: time and time.isoformat() for name, time in times.items()}
 
 
 def _in_words(last: Holder | None, now: datetime) -> str:
@@ -108,13 +141,20 @@ def _in_words(last: Holder | None, now: datetime) -> str:
     if last is None:
         return "the deploy lease is free, and nobody has had it yet"
     since, end = clock_time(last.since, now), clock_time(last.expires, now)
+    if last.holds(now) and last.broken_by is not None:
+        return (
+            f"{last.owner} held the deploy lease to {last.what}, since {since}, until "
+            f"{last.broken_by} broke it; it is free at {end}"
+        )
     if last.holds(now):
         return (
             f"{last.owner} holds the deploy lease to {last.what}, since {since} "
             f"({lasting(last.since, now)}); renewed {lasting(last.renewed, now)} ago, it ends by "
             f"itself at {end} unless it is renewed again"
         )
-    if last.released is None:
+    if last.released is None and last.broken_by is not None:
+        gone = f"until {last.broken_by} broke it"
+    elif last.released is None:
         gone = f"until it ended by itself at {end}: what held it died, or could not renew it"
     else:
         gone = f"to {clock_time(last.released, now)}"
@@ -337,9 +377,9 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
 
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
-    from operations.deploy import under_lease
     from operations.state import restore as put_back
     from operations.state import version_of, versions
+    from operations.under_lease import under_lease
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
@@ -352,8 +392,8 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
         version = version_of(account, restore)
         if not confirmed(f"Write version {restore} of the state of {stack} as the newest?", yes):
             raise click.Abort
-        with under_lease(account, f"restore state {version.id}"):
-            has = put_back(account, version)
+        with under_lease(account, f"restore state {version.id}", click.echo) as held:
+            has = put_back(held.account, version)
     click.echo(f"{stack}: version {restore} with {has.resources} resources is the newest")
     if has.pending:
         click.echo(f"it was written while {has.pending} of them were being changed")

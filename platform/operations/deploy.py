@@ -7,14 +7,11 @@ never put back: only what runs is.
 
 from __future__ import annotations
 
-import getpass
-import os
 import shutil
-import socket
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -22,16 +19,14 @@ from typing import Any, NoReturn
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy_lease import TOKEN_VARIABLE
 from localcloud.program import service_in, stack_file
 from operations.account import StackAccount
-from operations.adopt import pick_up
 from operations.changes import Change, changes_of, check, summary
-from operations.engine import Ending, Engine, OnEvent
+from operations.engine import Engine, OnEvent
 from operations.errors import OperationError, WrongInput
-from operations.lease import DeployLease, Holder, LeaseLost
+from operations.lease import LeaseLost
 from operations.releases import DamagedRelease, Release, Releases, What
-from operations.state import refuse_if_locked, was_cut_off
+from operations.under_lease import UnderLease, under_lease, whoami
 from operations.verify import declared_services, declared_url, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
@@ -109,10 +104,9 @@ class Deployment:
     def _under_lease(
         self, what: str, new: Callable[[], _New], allow_replace: Collection[str]
     ) -> Release | None:
-        ending = Ending()
-        with under_lease(self.account, what, ending) as holder, TemporaryDirectory() as folder:
-            run = _Run(self, Path(folder), ending, {TOKEN_VARIABLE: holder.token})
-            return run.bring(new(), allow_replace)
+        with under_lease(self.account, what, self.say) as held, TemporaryDirectory() as folder:
+            fenced = replace(self, account=held.account, engine=held.engine(self.engine))
+            return _Run(fenced, Path(folder), held).bring(new(), allow_replace)
 
     def _earlier(self, to: str | None) -> Release:
         if to is not None:
@@ -167,13 +161,11 @@ class _Run:
 
     of: Deployment
     folder: Path
-    ending: Ending
-    environment: Mapping[str, str]
+    held: UnderLease
 
     def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
         of = self.of
-        refuse_if_locked(of.account)
-        self._pick_up()
+        self._heal()
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
@@ -200,30 +192,22 @@ class _Run:
         try:
             self._apply(plan, config)
             self._verify()
+        except KeyboardInterrupt:
+            self._note(release, "it was cancelled")
+            raise
         except Exception as exc:
-            if self.ending.was_asked_for:  # the stack is somebody else's now
-                of.releases.finish(release, "failed", "the deploy lease was lost")
+            if self.held.is_over:  # the stack is somebody else's now
+                self._note(release, "the deploy lease was lost")
                 raise
             self._put_back(release, str(exc))
         return of.releases.finish(release, "good")
 
-    def _pick_up(self) -> None:
+    def _heal(self) -> None:
         of = self.of
-        if not was_cut_off(of.account):
-            return
-        for type_, name in pick_up(
-            of.account, of.engine, service_in(of.engine.folder), of.on_event
-        ):
-            of.say(f"{type_.rpartition(':')[2]} {name}, which a killed deploy made, is taken over")
+        self.held.heal(of.engine, service_in(of.engine.folder), of.say)
 
     def _apply(self, plan: Path, config: Path) -> None:
-        self.of.engine.up(
-            plan=plan,
-            config_file=config,
-            on_event=self.of.on_event,
-            environment=self.environment,
-            ends=self.ending,
-        )
+        self.of.engine.up(plan=plan, config_file=config, on_event=self.of.on_event)
 
     def _verify(self) -> None:
         of = self.of
@@ -231,7 +215,7 @@ class _Run:
         verify_running(of.account, declared_services(state), of.patience.running_s, of.say)
         if url := of.url or declared_url(state):
             verify_ready(url, of.patience.ready_s, of.say)
-        if self.ending.was_asked_for:
+        if self.held.is_over:
             raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")
 
     def _finish_what_was_cut_off(self, new: _New, config: Path) -> None:
@@ -255,6 +239,11 @@ class _Run:
             self.of.releases.finish(newest, "good")
             self.of.say(f"release {newest.id}, which nobody saw come up, runs")
 
+    def _note(self, failed: Release, why: str) -> None:
+        """Note how it failed, where that can be written still; what it has to say matters more."""
+        with suppress(BotoCoreError, ClientError):
+            self.of.releases.finish(failed, "failed", why)
+
     def _put_back(self, failed: Release, why: str) -> NoReturn:
         """Bring back the services of the last good release; raise DeployFailed in any case."""
         of = self.of
@@ -265,8 +254,7 @@ class _Run:
         try:
             good = of.releases.last_good(before=failed.id)
         except (DamagedRelease, BotoCoreError, ClientError) as exc:
-            with suppress(BotoCoreError, ClientError):
-                of.releases.finish(failed, "failed", why)
+            self._note(failed, why)
             raise DeployFailed(f"{why}\nNothing was put back: {exc}") from exc
         if good is None:
             of.releases.finish(failed, "failed", why)
@@ -275,6 +263,7 @@ class _Run:
         config = self._config(good)
         plan = self.folder / "put-back.json"
         try:
+            self._heal()  # the engine itself may have been killed
             changes = changes_of(
                 of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
             )
@@ -282,8 +271,7 @@ class _Run:
             self._apply(plan, config)
             self._verify()
         except Exception as exc:
-            with suppress(BotoCoreError, ClientError):
-                of.releases.finish(failed, "failed", why)
+            self._note(failed, why)
             raise DeployFailed(
                 f"{why}\nRelease {good.id} could not be put back either: {exc}"
             ) from exc
@@ -304,47 +292,6 @@ class _Run:
         path = self.folder / f"{services_of.id}.yaml"
         path.write_text(yaml.safe_dump(document), "utf-8")
         return path
-
-
-@contextmanager
-def under_lease(account: StackAccount, what: str, ending: Ending | None = None) -> Iterator[Holder]:
-    """Hold the stack's deploy lease for the block.
-
-    ending: of the engine that runs in it, which is ended when the lease is lost.
-    Raises LeaseTaken, and LeaseLost when the block was ended for that.
-    """
-    lost: list[LeaseLost] = []
-
-    def stop(why: LeaseLost) -> None:
-        lost.append(why)
-        if ending is not None:
-            ending.now()
-
-    lease = DeployLease(account.session.client("dynamodb"), account.lease_table, account.stack)
-    try:
-        with lease.held(whoami(), what, stop) as holder:
-            yield holder
-    except OperationError as exc:
-        if lost:
-            raise lost[0] from exc
-        raise
-    if lost:
-        raise lost[0]
-
-
-def whoami() -> str:
-    """Name who deploys: the person on their machine, or CI with its run."""
-    if run := os.environ.get("GITHUB_RUN_ID"):
-        return _printable(f"{os.environ.get('GITHUB_ACTOR', 'CI')} in run {run}")
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user that the machine has no name for
-        user = str(os.getuid())
-    return _printable(f"{user}@{socket.gethostname()}")
-
-
-def _printable(text: str) -> str:
-    return "".join(filter(str.isprintable, text))
 
 
 def _configuration(path: Path) -> dict[str, Any]:

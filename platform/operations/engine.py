@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from localcloud.program import SERVICE
@@ -125,13 +126,15 @@ class Engine:
     """One stack of one program.
 
     folder: where `Pulumi.yaml` and the stack's file are.
-    environment: what the CLI is given beside this process's own.
+    environment: what the CLI is given beside this process's own; none: it is not given that.
+    ending: with which another thread can end whatever it runs.
     """
 
     stack: str
     backend: str
     folder: Path = SERVICE.stacks
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    ending: Ending = field(default_factory=lambda: Ending())
 
     def preview(
         self,
@@ -159,86 +162,49 @@ class Engine:
         plan: Path,
         config_file: Path | None = None,
         on_event: OnEvent = lambda _event: None,
-        environment: Mapping[str, str] | None = None,
-        ends: Ending | None = None,
     ) -> list[Step]:
-        """Do exactly what a plan of a preview with refresh says.
-
-        environment: what the program is given beside ours.
-        ends: with which another thread can end it.
-        """
+        """Do exactly what a plan of a preview with refresh says."""
         options = ["--yes", "--skip-preview", "--refresh", "--plan", str(plan)]
-        return self._run("up", options, config_file, on_event, environment, ends)
+        return self._run("up", options, config_file, on_event)
 
-    def import_(
-        self,
-        file: Path,
-        on_event: OnEvent = lambda _event: None,
-        ends: Ending | None = None,
-    ) -> None:
+    def import_(self, file: Path, on_event: OnEvent = lambda _event: None) -> None:
         """Take resources into the state that exist already."""
-        self._run("import", ["--file", str(file), *_IMPORT], None, on_event, ends=ends)
+        self._run("import", ["--file", str(file), *_IMPORT], None, on_event)
 
     def state(self) -> list[Mapping[str, Any]]:
         """Return the resources of the newest state, as Pulumi keeps them."""
-        resources: list[Mapping[str, Any]] = self._exported().get("resources") or []
+        deployment = self.exported()["deployment"] or {}  # none: it was never updated
+        resources: list[Mapping[str, Any]] = deployment.get("resources") or []
         return resources
 
-    def pending_creates(self) -> set[tuple[str, str]]:
-        """Return what was being created when a CLI was killed, by type and name."""
-        return {
-            (one["resource"]["type"], one["resource"]["urn"].rpartition("::")[2])
-            for one in self._exported().get("pending_operations") or ()
-            if one["type"] == "creating"
-        }
+    def exported(self) -> dict[str, Any]:
+        """Return the newest state as Pulumi exports it; what is secret stays encrypted."""
+        exported: dict[str, Any] = json.loads(self.call("stack", "export"))
+        return exported
 
-    def _exported(self) -> Mapping[str, Any]:
-        deployment: Mapping[str, Any] | None
-        deployment = json.loads(self.call("stack", "export"))["deployment"]
-        return deployment or {}
+    def write_state(self, exported: Mapping[str, Any]) -> None:
+        """Make this the newest state, in the form of `exported`. Raises EngineFailed."""
+        with NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+            json.dump(exported, file)
+            file.flush()
+            self.call("stack", "import", "--file", file.name)
 
     def call(self, *arguments: str) -> str:
         """Run another command of the CLI; return what it prints. Raises EngineFailed, NoStack."""
-        done = subprocess.run(
-            [toolchain.pulumi(), *arguments, *_QUIET],
-            cwd=self.folder,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise self._failed(" ".join(arguments[:2]), done.stderr.splitlines())
-        return done.stdout
+        with self._running(*arguments) as (process, said):
+            printed = process.stdout.read() if process.stdout else ""
+            code = process.wait()
+        if code != 0:
+            raise self._failed(" ".join(arguments[:2]), said)
+        return printed
 
     def _run(
-        self,
-        command: str,
-        options: Sequence[str],
-        config_file: Path | None,
-        on_event: OnEvent,
-        environment: Mapping[str, str] | None = None,
-        ends: Ending | None = None,
+        self, command: str, options: Sequence[str], config_file: Path | None, on_event: OnEvent
     ) -> list[Step]:
         config = ["--config-file", str(config_file)] if config_file else []
         steps: list[Step] = []
         errors: list[str] = []
-        with (
-            subprocess.Popen(
-                [toolchain.pulumi(), command, "--json", *options, *config, *_QUIET],
-                cwd=self.folder,
-                env=self._environment() | dict(environment or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                # Ctrl-C reaches us alone, and we tell it: told twice, it leaves things half done.
-                process_group=0,
-            ) as process,
-            _read(process.stderr) as said,
-            (ends or Ending()).holding(process),
-        ):
+        with self._running(command, "--json", *options, *config) as (process, said):
             for event in _events(process.stdout):
                 on_event(event)
                 steps += _steps(event)
@@ -247,6 +213,28 @@ class Engine:
         if code != 0:
             raise self._failed(command, errors or said)
         return steps
+
+    @contextmanager
+    def _running(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+        """Run the CLI for the block; give the process and what it will have said of errors."""
+        if self.ending.was_asked_for:
+            raise EngineFailed(f"{self.stack}: pulumi {arguments[0]}", ["it was not started"])
+        with (
+            subprocess.Popen(
+                [toolchain.pulumi(), *arguments, *_QUIET],
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # Ctrl-C reaches us alone, and we tell it: told twice, it leaves things half done.
+                process_group=0,
+            ) as process,
+            _read(process.stderr) as said,
+            self.ending.holding(process),
+        ):
+            yield process, said
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
@@ -264,49 +252,64 @@ class Engine:
         return EngineFailed(f"{self.stack}: pulumi {doing}", lines[-20:] or ["it did not say why"])
 
     def _environment(self) -> dict[str, str]:
-        return {
+        given: dict[str, str | None] = {
             **os.environ,
             **_MUST_NOT_ASK,
             "PULUMI_BACKEND_URL": self.backend,
             "PULUMI_STACK": self.stack,
             **self.environment,
         }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Ending:
-    """A way to end a running CLI from another thread."""
+    """A way to end a running CLI, and those that would follow it, from another thread."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._asked = threading.Event()
+        self.has_killed = False
+        """Whether a CLI was killed in the middle of what it did."""
 
     @property
     def was_asked_for(self) -> bool:
-        """Whether the CLI was ended, or is not to be started."""
+        """Whether the CLI was ended, and none is to be started."""
         return self._asked.is_set()
+
+    def in_order(self) -> None:
+        """Let it end what it has begun, and note that."""
+        self._asked.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()  # told once, that is what it does
 
     def now(self) -> None:
         """Kill it: what it does no longer counts."""
         self._asked.set()
         if self._process is not None:
-            _kill(self._process)
+            self._kill(self._process)
 
     @contextmanager
     def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
-        """Know the process for the block; afterwards it has ended."""
+        """Know the process for the block; afterwards it has ended, with all that it started."""
         self._process = process
         if self._asked.is_set():
-            _kill(process)
+            self._kill(process)
         try:
             yield
         finally:
             if process.poll() is None:
-                process.terminate()  # told once, it ends what it has begun
+                process.terminate()
                 try:
                     _wait_for(process)
                 except BaseException:  # told twice: nothing of it may outlive the lease
-                    _kill(process)
+                    self._kill(process)
                     raise
+            if process.returncode is not None and process.returncode < 0:
+                _kill(process)  # by somebody else, who left what it had started
+
+    def _kill(self, process: subprocess.Popen[str]) -> None:
+        self.has_killed |= process.poll() is None
+        _kill(process)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

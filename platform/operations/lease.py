@@ -2,18 +2,21 @@
 
 Taking it is one conditional write. It is renewed while the work goes on and ends by itself when
 that stops; the item stays, so that it can be told who had it last. Renewing and releasing name the
-token of their own taking: whoever lost the lease can do no harm to the next holder's.
+token of their own taking: whoever lost the lease can do no harm to the next holder's. What they
+could still do to the stack itself, `fence` ends.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from ulid import ULID
@@ -30,28 +33,37 @@ __all__ = [
     "Holder",
     "LeaseLost",
     "LeaseTaken",
+    "Taking",
     "clock_time",
     "table_name",
 ]
 
+LENGTH_S = 60.0
+"""How long a holder that died blocks others, seconds; the same for all who take a lease."""
+
 # Free is what was never taken, what was given back, and what ended by itself.
 #
-#     A  takes --- renews --- renews --- stalls ............... renews: refused
-#                                   the lease's end ^
-#     B     refused                                  takes --- renews ---
+#     A  takes --- renews --- renews --- stalls         A's sessions end     renews: refused
+#                                                              ^       ^ the lease's end
+#     B     refused                                                     takes --- renews ---
 #
-# The end was written by A's clock and is read by B's. A renews at a third: what B sees has at least
-# two thirds of the length left while A is well, so B's clock may be ahead by so much (40 s of 60)
-# before it takes what is not free. Even then A is refused at its next renewal, and stops. A clock
-# that is behind only makes B wait.
-_IS_FREE = "attribute_not_exists(#stack) OR attribute_exists(#released) OR #expires < :now"
+# All times are by AWS's clock, as the table's answers tell it: no machine's own is compared with
+# another's. The answers tell whole seconds, so two who look at them may differ by one and the time
+# that an answer takes; between the end of A's sessions and the lease's is a sixth of its length.
+_IS_FREE = "attribute_exists(#released) OR #expires < :now"
+_NOBODY_CAME_BETWEEN = {True: "#token = :seen", False: "attribute_not_exists(#token)"}
 _IS_OURS = "#token = :token AND attribute_not_exists(#released)"
+_MAY_GO_ON = f"{_IS_OURS} AND attribute_not_exists(#broken_by)"
 
-_RENEW_AT = 1 / 3  # of the length
+# Parts of the length.
+RENEWED_AT = 1 / 6
+"""The part of the length after which a holder that is well renews it."""
 _RETRY_AT = 1 / 12  # after a renewal that got no answer
-# Who cannot renew gives up so much of the length before others may take it: what runs under the
-# lease needs a moment to stop, and the clocks may differ.
-_GIVE_UP_AT = 5 / 6
+# Who cannot renew first has what runs under the lease end in order, as long as it still can.
+_ASK_AT = 1 / 2
+GIVE_UP_AT = 5 / 6
+"""The part of the length after which a holder that could not renew has to have stopped."""
+_LOOK_EVERY = 1 / 60
 
 
 class LeaseTaken(OperationError):
@@ -70,14 +82,44 @@ class LeaseTaken(OperationError):
 
 
 class LeaseLost(OperationError):
-    """The lease is not ours any more: what runs under it has to stop."""
+    """The lease is not ours any more: what runs under it has to stop.
+
+    cause: why it could not be renewed, where it is that.
+    """
+
+    def __init__(self, message: str, cause: Exception | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+@dataclass
+class Taking:
+    """A lease that is held.
+
+    holder: as it was taken.
+    """
+
+    holder: Holder
+    _give_back: bool = True
+
+    def leave_to_end(self) -> None:
+        """Do not give it back: what was killed under it may have a call under way.
+
+        It ends by itself, and who takes it then knows that something may be left.
+        """
+        self._give_back = False
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether it is to be given back at the end of the block."""
+        return self._give_back
 
 
 class DeployLease:
     """The lease of one stack.
 
-    length_s: how long a holder that died blocks others; the same for all who take it.
-    clock: seconds since the epoch.
+    length_s: by default LENGTH_S.
+    clock: seconds since the epoch; by default AWS's own, as the table's answers tell it.
     """
 
     def __init__(
@@ -85,48 +127,77 @@ class DeployLease:
         dynamodb: DynamoDBClient,
         table: str,
         stack: str,
-        length_s: float = 60,
+        length_s: float | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._stack = stack
-        self._length = timedelta(seconds=length_s)
-        self._clock = clock
+        self.length = timedelta(seconds=LENGTH_S if length_s is None else length_s)
+        self._clock = clock or _AwsClock(dynamodb)
 
     def take(self, owner: str, what: str) -> Holder:
         """Take the lease. Raises LeaseTaken, which says who has it, and DamagedLease."""
-        now = self._now()
-        holder = Holder(str(ULID()), owner, what, now, now, now + self._length)
+        while True:
+            seen = self.last()  # its answer tells the time as well
+            now = self.now()
+            if seen is not None and seen.holds(now):
+                raise LeaseTaken(self._stack, seen, now)
+            holder = self._next(seen, owner, what, now)
+            if self._is_put(holder, seen):
+                return holder
+
+    def _next(self, seen: Holder | None, owner: str, what: str, now: datetime) -> Holder:
+        """Begin a taking, and carry on what those before have left."""
+        ours = Holder(
+            *(str(ULID()), owner, what, now, now, now + self.length), host=socket.gethostname()
+        )
+        if seen is None:
+            return ours
+        left_since, left_by = seen.left_since, seen.left_by
+        if seen.released is None:
+            left_since = min(left_since or seen.since, seen.since)
+            left_by |= {seen.host} if seen.host else set()
+        return replace(ours, left_since=left_since, left_by=left_by)
+
+    def _is_put(self, holder: Holder, seen: Holder | None) -> bool:
+        """Write a taking unless somebody came between; then it has to be looked at anew."""
+        names, values = ["token"], {}
+        condition = _NOBODY_CAME_BETWEEN[seen is not None]
+        if seen is not None:
+            condition += f" AND ({_IS_FREE})"
+            names += ["released", "expires"]
+            values = {":seen": {"S": seen.token}, ":now": as_number(holder.since)}
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
                 Item=as_item(self._stack, holder),
-                ConditionExpression=_IS_FREE,
-                ExpressionAttributeNames=_names("stack", "released", "expires"),
-                ExpressionAttributeValues={":now": as_number(now)},
+                ConditionExpression=condition,
+                ExpressionAttributeNames=_names(*names),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **cast(Any, {"ExpressionAttributeValues": values} if values else {}),
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
-            found = read_item(self._stack, _item_of(exc))
             # When the answer to the first try got lost, the SDK's next one finds our own item.
-            if found.token != holder.token:
-                raise LeaseTaken(self._stack, found, now) from exc
-        return holder
+            item = _item_of(exc)
+            return bool(item) and read_item(self._stack, item).token == holder.token
+        return True
 
     def renew(self, holder: Holder) -> Holder:
-        """Put the end off. Raises LeaseLost when it was released or somebody else took it."""
-        now = self._now()
-        renewed = replace(holder, renewed=now, expires=now + self._length)
+        """Put the end off. Raises LeaseLost when it was broken, released or taken by another."""
+        now = self.now()
+        renewed = replace(holder, renewed=now, expires=now + self.length)
         try:
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=self._key,
                 # Also when its end has passed: as long as nobody took it, it is ours.
-                ConditionExpression=_IS_OURS,
+                ConditionExpression=_MAY_GO_ON,
                 UpdateExpression="SET #renewed = :renewed, #expires = :expires",
-                ExpressionAttributeNames=_names("token", "released", "renewed", "expires"),
+                ExpressionAttributeNames=_names(
+                    "token", "released", "broken_by", "renewed", "expires"
+                ),
                 ExpressionAttributeValues={
                     ":token": {"S": holder.token},
                     ":renewed": as_number(renewed.renewed),
@@ -141,22 +212,42 @@ class DeployLease:
     def release(self, holder: Holder) -> None:
         """Give it back; the item stays, to tell who had it. One that was lost is left alone."""
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key=self._key,
-                ConditionExpression=_IS_OURS,
-                UpdateExpression="SET #released = :now",
-                ExpressionAttributeNames=_names("token", "released"),
-                ExpressionAttributeValues={
-                    ":token": {"S": holder.token},
-                    ":now": as_number(self._now()),
-                },
-            )
+            self._change(holder, "SET #released = :now", {":now": as_number(self.now())})
+
+    def note_all_settled(self, holder: Holder) -> None:
+        """Note that nothing is left of those before. Raises LeaseLost."""
+        try:
+            self._change(holder, "REMOVE #left_since, #left_by", {})
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
+            raise LeaseLost(self._lost_to(holder, _item_of(exc))) from exc
+
+    def break_(self, holder: Holder, by: str) -> None:
+        """End it early: it cannot be renewed any more, and is free at its end.
+
+        Not before: until then its holder's sessions can change the stack. Raises LeaseLost when it
+        is not this holder's any more.
+        """
+        try:
+            self._change(holder, "SET #broken_by = :by", {":by": {"S": by}})
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
+            raise LeaseLost(self._lost_to(holder, _item_of(exc))) from exc
+
+    def _change(self, holder: Holder, expression: str, values: dict[str, Any]) -> None:
+        names = [word.strip("#,") for word in expression.split() if word.startswith("#")]
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key=self._key,
+            ConditionExpression=_IS_OURS,
+            UpdateExpression=expression,
+            ExpressionAttributeNames=_names("token", "released", *names),
+            ExpressionAttributeValues={":token": {"S": holder.token}, **values},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
 
     def holder(self) -> Holder | None:
         """Return who holds it now; none when it is free. Raises DamagedLease."""
         last = self.last()
-        return last if last is not None and last.holds(self._now()) else None
+        return last if last is not None and last.holds(self.now()) else None
 
     def last(self) -> Holder | None:
         """Return who holds it or had it last; none when nobody ever did. Raises DamagedLease."""
@@ -164,24 +255,68 @@ class DeployLease:
         return read_item(self._stack, answer["Item"]) if "Item" in answer else None
 
     @contextmanager
-    def held(self, owner: str, what: str, on_lost: Callable[[LeaseLost], None]) -> Iterator[Holder]:
+    def held(
+        self,
+        owner: str,
+        what: str,
+        on_lost: Callable[[LeaseLost], None],
+        *,
+        on_held: Callable[[Holder], None] = lambda _holder: None,
+        on_silence: Callable[[], None] = lambda: None,
+        on_wait: Callable[[Holder], None] = lambda _holder: None,
+    ) -> Iterator[Taking]:
         """Hold the lease for the block, renewed by a thread.
 
+        Of a holder that shows no sign of life it waits for the end; one that renews is alive.
         on_lost: called once, by another thread, when the lease was lost: the block has to stop.
+        on_held: called when it was taken and with each renewal, which counts only if this does not
+            raise an error of the SDK's.
+        on_silence: called by another thread when half of the length has passed with no renewal: the
+            block should come to its end while it still can.
+        on_wait: called with the holder that is waited for.
+        Raises LeaseTaken, DamagedLease, and what `on_held` raises at first.
         """
         asked = time.monotonic()
-        holder = self.take(owner, what)
-        keeper = _Keeper(self, holder, asked, self._length.total_seconds(), on_lost)
         try:
-            yield holder
+            holder = self.take(owner, what)
+        except LeaseTaken as taken:
+            on_wait(taken.holder)
+            self._outlive(taken.holder)
+            asked = time.monotonic()
+            holder = self.take(owner, what)
+        try:
+            on_held(holder)
+        except BaseException:
+            self._try_to_release(holder)
+            raise
+        keeper = _Keeper(self, holder, asked, _Told(on_held, on_silence, on_lost))
+        taking = Taking(holder)
+        try:
+            yield taking
         finally:
-            keeper.stop()
-            # What cannot be released ends by itself; what the block has to say matters more.
-            with suppress(BotoCoreError, ClientError):
-                self.release(holder)
+            # Lost, it is another's, or its sessions have not ended yet.
+            if keeper.stop() and taking.is_given_back:
+                self._try_to_release(holder)
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
+    def _try_to_release(self, holder: Holder) -> None:
+        """Release it. What cannot be ends by itself; what the block has to say matters more."""
+        with suppress(BotoCoreError, ClientError):
+            self.release(holder)
+
+    def _outlive(self, seen: Holder) -> None:
+        """Wait for the end of a lease. Raises LeaseTaken when its holder turns out to be alive."""
+        while True:
+            time.sleep(_LOOK_EVERY * self.length.total_seconds())
+            last = self.last()
+            now = self.now()
+            if last is None or not last.holds(now):
+                return
+            if (last.token, last.renewed) != (seen.token, seen.renewed):
+                raise LeaseTaken(self._stack, last, now)
+
+    def now(self) -> datetime:
+        """Return the time by which the lease is judged: AWS's, once an answer has told it."""
+        return datetime.fromtimestamp(round(self._clock(), 3), UTC)  # as the item has it
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
@@ -196,9 +331,41 @@ class DeployLease:
         if found is None:
             return f"{lost}: its item was deleted"
         if found.token == holder.token:
-            return f"{lost}: it was released"
-        taken = clock_time(found.since, self._now())
+            return f"{lost}: " + (
+                f"{found.broken_by} has broken it" if found.broken_by else "it was released"
+            )
+        taken = clock_time(found.since, self.now())
         return f"{lost}: {found.owner} took it at {taken} to {found.what}"
+
+
+class _AwsClock:
+    """The time by AWS's clock, as a client's answers tell it; until the first, the machine's."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self._began = time.time() - time.monotonic()
+        self._ahead: float | None = None  # of the monotonic clock
+        client.meta.events.register("after-call", self._look)
+
+    def __call__(self) -> float:
+        return time.monotonic() + (self._began if self._ahead is None else self._ahead)
+
+    def _look(self, http_response: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
+        try:
+            told = parsedate_to_datetime(http_response.headers["date"]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            return
+        # Told in whole seconds and heard later, it is behind: the most that was told is nearest.
+        ahead = told - time.monotonic()
+        self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Whom a keeper tells what; see DeployLease.held."""
+
+    held: Callable[[Holder], None]
+    silence: Callable[[], None]
+    lost: Callable[[LeaseLost], None]
 
 
 class _Keeper:
@@ -207,57 +374,67 @@ class _Keeper:
     A call may hang for longer than the lease lasts, so the end is watched by a thread of its own.
     """
 
-    def __init__(
-        self,
-        lease: DeployLease,
-        holder: Holder,
-        asked: float,
-        length_s: float,
-        on_lost: Callable[[LeaseLost], None],
-    ) -> None:
+    def __init__(self, lease: DeployLease, holder: Holder, asked: float, told: _Told) -> None:
         self._lease = lease
         self._holder = holder
-        self._length_s = length_s
-        self._on_lost = on_lost
-        self._end = asked + _GIVE_UP_AT * length_s
+        self._length_s = lease.length.total_seconds()
+        self._told = told
+        self._renewed = asked
+        self._failure: Exception | None = None
         self._is_over = threading.Event()
         self._turn = threading.Lock()
         for work in (self._renew, self._watch):
             threading.Thread(target=work, name="deploy lease", daemon=True).start()
 
-    def stop(self) -> None:
-        """End it. A renewal that is still under way is refused once the lease is released."""
+    def stop(self) -> bool:
+        """End it; return whether the lease was kept until now.
+
+        A renewal that is still under way is refused once the lease is released.
+        """
         with self._turn:
+            was_kept = not self._is_over.is_set()
             self._is_over.set()
+        return was_kept
 
     def _renew(self) -> None:
-        pause = _RENEW_AT
+        pause = RENEWED_AT
         while not self._is_over.wait(pause * self._length_s):
             # From before the call: when the answer is late, the lease was renewed earlier.
             asked = time.monotonic()
             try:
-                self._lease.renew(self._holder)
+                self._told.held(self._lease.renew(self._holder))
             except LeaseLost as exc:
                 self._lose(exc)
-            except (BotoCoreError, ClientError):
+            except (BotoCoreError, ClientError) as exc:
+                self._failure = exc
                 pause = _RETRY_AT
             else:
-                self._end = asked + _GIVE_UP_AT * self._length_s
-                pause = _RENEW_AT
+                self._renewed = asked
+                self._failure = None
+                pause = RENEWED_AT
 
     def _watch(self) -> None:
-        while not self._is_over.wait(self._end - time.monotonic()):
-            if time.monotonic() >= self._end:
-                self._lose(
-                    LeaseLost("the deploy lease could not be renewed before its end: no answer")
-                )
+        is_told = False
+        while not self._is_over.wait(self._left_s(GIVE_UP_AT if is_told else _ASK_AT)):
+            if self._left_s(GIVE_UP_AT) <= 0:
+                why = f": {self._failure}" if self._failure else ": no answer"
+                end = "the deploy lease could not be renewed before its end"
+                self._lose(LeaseLost(end + why, self._failure))
+            elif self._left_s(_ASK_AT) > 0:
+                is_told = False  # it was renewed meanwhile
+            elif not is_told:
+                is_told = True
+                self._told.silence()
+
+    def _left_s(self, part: float) -> float:
+        return self._renewed + part * self._length_s - time.monotonic()
 
     def _lose(self, lost: LeaseLost) -> None:
         with self._turn:
             if self._is_over.is_set():
                 return
             self._is_over.set()
-        self._on_lost(lost)
+        self._told.lost(lost)
 
 
 def clock_time(time: datetime, now: datetime) -> str:

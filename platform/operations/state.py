@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from localcloud.program import SERVICE
-from operations import toolchain
 from operations.account import StackAccount
 from operations.errors import OperationError, WrongInput
 
@@ -19,7 +21,7 @@ class NoSuchVersion(WrongInput):
 
 
 class StateLocked(OperationError):
-    """Pulumi's own lock is there: an update is at work beside the lease, or one was killed."""
+    """Pulumi's own lock is there, and it is of no deploy: something is at work beside the lease."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,59 @@ def checkpoint_key(stack: str, project: str = SERVICE.project) -> str:
     return f".pulumi/stacks/{project}/{stack}.json"
 
 
-def refuse_if_locked(account: StackAccount) -> None:
-    """Raise StateLocked when Pulumi's own lock is there, before it makes an update fail halfway."""
+@dataclass(frozen=True)
+class Lock:
+    """Pulumi's own lock of a stack.
+
+    host, pid: of the CLI that wrote it; none where it was killed while it wrote.
+    """
+
+    key: str
+    written: datetime
+    user: str | None
+    host: str | None
+    pid: int | None
+
+    def __str__(self) -> str:
+        if self.host is None:
+            return "somebody who left no name"
+        return f"{self.user}@{self.host} (process {self.pid})"
+
+    @classmethod
+    def of(cls, key: str, written: datetime, text: bytes) -> Lock:
+        """Read what the CLI wrote into it."""
+        try:
+            lock = json.loads(text)
+            return cls(key, written, str(lock["username"]), str(lock["hostname"]), int(lock["pid"]))
+        except (ValueError, KeyError, TypeError):
+            return cls(key, written, None, None, None)
+
+
+def locks(account: StackAccount) -> Iterator[Lock]:
+    """List Pulumi's own locks of a stack: one for each update at work, or killed."""
     s3 = account.session.client("s3")
     prefix = f".pulumi/locks/organization/{SERVICE.project}/{account.stack}/"
     for one in s3.list_objects_v2(Bucket=account.state_bucket, Prefix=prefix).get("Contents", ()):
         text = s3.get_object(Bucket=account.state_bucket, Key=one["Key"])["Body"].read()
-        raise StateLocked(
-            f"the state of {account.stack} is locked by {_who_locked(text)} since "
-            f"{one['LastModified']:%Y-%m-%d %H:%M:%S} UTC: it is changed beside the deploy lease, "
-            "or what changed it was killed. Nothing was changed now. See that the process is gone; "
-            f"then `PULUMI_BACKEND_URL='{backend_url(account)}' {toolchain.pulumi()} cancel "
-            f"{account.stack} --yes` takes the lock away"
-        )
+        yield Lock.of(one["Key"], one["LastModified"], text)
 
 
-def _who_locked(text: bytes) -> str:
+def is_running(pid: int) -> bool:
+    """Tell whether a process of this machine is at work, and not only to be reaped."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     try:
-        lock = json.loads(text)
-        return f"{lock['username']}@{lock['hostname']} (process {lock['pid']})"
-    except (ValueError, KeyError, TypeError):  # killed while it wrote that
-        return "somebody who left no name"
+        os.kill(pid, 0)  # asks, and sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def take_away(account: StackAccount, lock: Lock) -> None:
+    """Delete a lock. Whose holder is at work still loses its state to the next one."""
+    account.session.client("s3").delete_object(Bucket=account.state_bucket, Key=lock.key)
 
 
 def was_cut_off(account: StackAccount) -> bool:

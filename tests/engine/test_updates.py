@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import getpass
 import json
 import re
-import signal
-import socket
 import subprocess
 import time
 
@@ -17,7 +13,7 @@ import yaml
 
 from engine.interrupted import interrupted
 from localcloud.program import CHECKOUT
-from operations import deploy as deploying
+from operations import lease
 from operations.lease import DeployLease
 
 DEV = "dev-retainwise"
@@ -102,30 +98,37 @@ def test_a_deploy_that_is_cancelled_ends_in_order_and_the_next_one_goes_on(proje
     command = ["deploy", "dev", "--yes"]
     assert interrupted(project, command, "before", "jobs", "SIGTERM") == 1
     assert "the deploy lease is free" in run("lease", "dev").output
-    assert project.engine("dev").pending_creates() == set()
+    assert project.engine("dev").exported()["deployment"].get("pending_operations") is None
     deploy("dev")
     assert "dev-retainwise-cancelled" in queues(project)
     project.use_program("")
     deploy("dev", "--allow-replace", "jobs")
 
 
-def test_a_lock_that_a_killed_deploy_left_is_told_before_anything_is_changed(project, deploy, run):
-    project.use_program(QUEUE.format(name="killed"))
-    command = ["deploy", "dev", "--yes"]
-    assert interrupted(project, command, "after", "jobs", "kill") == -signal.SIGKILL
-    dynamodb = project.emulator.client("dynamodb")
-    dynamodb.delete_item(TableName=f"{DEV}-deploy-lease", Key={"stack": {"S": "dev"}})
+@pytest.fixture
+def lock_of_somebody(project):
+    """A lock as the CLI writes it for an update that runs beside the deploy lease."""
+    s3, bucket = project.emulator.client("s3"), project.account("dev").state_bucket
+    key = ".pulumi/locks/organization/retainwise/dev/6f1c.json"
+    text = {"pid": 4711, "username": "alice", "hostname": "laptop", "timestamp": "2026-03-03"}
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(text))
+    yield key
+    s3.delete_object(Bucket=bucket, Key=key)
+
+
+def test_a_lock_of_no_deploy_is_told_before_anything_is_changed(
+    project, deploy, run, lock_of_somebody
+):
+    project.use_program(QUEUE.format(name="locked"))
     before = run("releases", "dev").output
     said = deploy("dev", code=1)
-    assert f"the state of dev is locked by {getpass.getuser()}@{socket.gethostname()}" in said
+    assert "the state of dev is locked by alice@laptop (process 4711)" in said
     assert "Nothing was changed now" in said
     assert run("releases", "dev").output == before
     [advice] = re.findall("`(PULUMI_BACKEND_URL=.*)` takes the lock away", said)
     subprocess.run(advice, shell=True, check=True, cwd=project.folder)
-    said = deploy("dev")
-    assert "Queue jobs, which a killed deploy made, is taken over" in said
-    assert queues(project) == ["dev-retainwise-killed"]
-    assert project.engine("dev").pending_creates() == set()
+    deploy("dev")
+    assert queues(project) == ["dev-retainwise-locked"]
     project.use_program("")
     deploy("dev", "--allow-replace", "jobs")
 
@@ -134,7 +137,7 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
     project, deploy, run, monkeypatch
 ):
     """As after a stall in which somebody else took it."""
-    monkeypatch.setattr(deploying, "DeployLease", functools.partial(DeployLease, length_s=3))
+    monkeypatch.setattr(lease, "LENGTH_S", 3)
     dynamodb = project.emulator.client("dynamodb")
     project.use_program(QUEUE.format(name="of-the-loser"))
 

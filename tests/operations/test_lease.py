@@ -16,6 +16,7 @@ from operations.lease import DamagedLease, DeployLease, LeaseLost, LeaseTaken
 
 TABLE = "local-retainwise-deploy-lease"
 SHORT_S = 0.6
+LONG_ENOUGH_S = 8.0  # a sixth of it is more than the second by which clocks may differ
 _numbers = count()
 
 
@@ -226,7 +227,8 @@ def test_a_text_that_could_not_be_shown_is_not_written(lease):
 
 
 def test_while_it_is_held_it_is_renewed_and_then_released(short):
-    with short.held("alice@host", "deploy", never) as held:
+    with short.held("alice@host", "deploy", never) as taking:
+        held = taking.holder
         wait_until(lambda: short.last().renewed >= held.since + 3 * (held.expires - held.since))
         assert short.holder().token == held.token
         with pytest.raises(LeaseTaken):
@@ -272,12 +274,13 @@ def on_a_bad_line(bootstrapped, stack):
         "dynamodb", endpoint_url=bootstrapped.endpoint, config=once
     )
     dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", line.send)
-    return DeployLease(dynamodb, TABLE, stack, 2.0), line
+    return DeployLease(dynamodb, TABLE, stack, LONG_ENOUGH_S), line
 
 
 def test_a_renewal_that_gets_no_answer_is_tried_again(on_a_bad_line, lease):
     short, line = on_a_bad_line
-    with short.held("alice@host", "deploy", never) as held:
+    with short.held("alice@host", "deploy", never) as taking:
+        held = taking.holder
         line.cut.set()
         wait_until(lambda: line.failed >= 2)
         line.cut.clear()
@@ -293,15 +296,97 @@ def test_who_cannot_renew_is_told_before_others_may_take_it(on_a_bad_line, lease
     def told(why: LeaseLost) -> None:
         lost.append((why, lease.holder()))
 
-    with short.held("alice@host", "deploy", told) as held:
+    silent = []
+    with short.held(
+        "alice@host", "deploy", told, on_silence=lambda: silent.append(len(lost))
+    ) as taking:
         line.cut.set()
         wait_until(lambda: bool(lost))
+        line.cut.clear()
         time.sleep(1)
     [(why, holder)] = lost
+    assert silent == [0]  # before, so that what runs can end in order
     assert "could not be renewed" in str(why)
-    assert holder.token == held.token
-    # Releasing it met the same line: that hides nothing of the block, and it ends by itself.
+    assert holder.token == taking.holder.token
+    # It may still be at work in AWS: it is not given back, and ends by itself.
     assert lease.last().released is None
+
+
+def test_a_holder_that_shows_no_life_is_outlived(dynamodb, stack):
+    dead = DeployLease(dynamodb, TABLE, stack, 2.0).take("alice@host", "deploy 1a2b3c4")
+    waited, lost = [], []
+    lease = DeployLease(dynamodb, TABLE, stack, 2.0)
+    with lease.held("bob@host", "deploy", lost.append, on_wait=waited.append) as taking:
+        assert [one.token for one in waited] == [dead.token]
+        assert taking.holder.since > dead.expires
+        assert taking.holder.left_since == dead.since
+        assert taking.holder.left_by == {dead.host}
+        lease.note_all_settled(taking.holder)
+    assert (lease.last().left_since, lease.last().left_by) == (None, frozenset())
+
+
+def test_a_holder_that_renews_is_not(dynamodb, stack):
+    lost = []
+    theirs, ours = (DeployLease(dynamodb, TABLE, stack, LONG_ENOUGH_S) for _ in range(2))
+    with (
+        theirs.held("alice@host", "deploy", lost.append),
+        pytest.raises(LeaseTaken, match="alice@host holds"),
+        ours.held("bob@host", "deploy", lost.append),
+    ):
+        pass
+    assert lost == []
+
+
+def test_what_is_left_is_known_until_it_is_settled(dynamodb, lease, stack):
+    """Though the next one dies as well, and the one after gives back what it could not settle."""
+    first = lease.take("alice@host", "deploy")
+    second = ahead(dynamodb, stack, 61).take("bob@host", "deploy")
+    assert second.left_since == first.since
+    third = ahead(dynamodb, stack, 122).take("carol@host", "deploy")
+    assert third.left_since == first.since
+    ahead(dynamodb, stack, 130).release(third)
+    fourth = ahead(dynamodb, stack, 140).take("dave@host", "deploy")
+    assert fourth.left_since == first.since
+    ahead(dynamodb, stack, 141).note_all_settled(fourth)
+    ahead(dynamodb, stack, 142).release(fourth)
+    assert ahead(dynamodb, stack, 150).take("erin@host", "deploy").left_since is None
+
+
+def test_what_was_broken_cannot_be_renewed_and_is_free_at_its_end_only(dynamodb, lease, stack):
+    held = lease.take("alice@host", "deploy")
+    lease.break_(held, "bob@host")
+    with pytest.raises(LeaseLost, match="bob@host has broken it"):
+        lease.renew(held)
+    with pytest.raises(LeaseTaken):
+        lease.take("bob@host", "deploy")
+    after = ahead(dynamodb, stack, 61)
+    assert after.take("bob@host", "deploy").left_since == held.since
+    with pytest.raises(LeaseLost, match="bob@host took it"):
+        lease.break_(held, "carol@host")
+
+
+def test_a_lease_is_given_back_at_once_where_no_session_can_be_had(lease):
+    def refuse(_holder):
+        raise EndpointConnectionError(endpoint_url="https://sts")
+
+    with (
+        pytest.raises(EndpointConnectionError),
+        lease.held("alice@host", "deploy", never, on_held=refuse),
+    ):
+        raise AssertionError
+    assert lease.last().released is not None
+
+
+def test_who_was_killed_in_the_middle_does_not_give_it_back(short):
+    with short.held("alice@host", "deploy", never) as taking:
+        taking.leave_to_end()
+    assert short.last().released is None
+
+
+def test_the_time_is_aws_s_and_not_the_machine_s(dynamodb, stack, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+    held = DeployLease(dynamodb, TABLE, stack).take("alice@host", "deploy")
+    assert held.since.year >= 2026
 
 
 def test_a_renewal_that_hangs_does_not_put_off_the_news(bootstrapped, stack):

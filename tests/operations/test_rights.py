@@ -42,8 +42,8 @@ def test_a_deploy_leases_and_records_and_a_preview_looks_at_both(under):
     assert seen_lease.holder().token == held.token
     assert [*seen_releases.newest_first()] == [release]
     for write in (
-        lambda: seen_lease.take("ci", "preview"),
         lambda: seen_lease.renew(held),
+        lambda: seen_lease.break_(held, "ci"),
         lambda: seen_lease.release(held),
         lambda: seen_releases.start(**RELEASE),
     ):
@@ -52,3 +52,5 @@ def test_a_deploy_leases_and_records_and_a_preview_looks_at_both(under):
 
     lease.release(held)
     assert seen_lease.holder() is None
+    with pytest.raises(ClientError, match="AccessDenied"):
+        seen_lease.take("ci", "preview")

@@ -43,7 +43,7 @@ class Emulator:
 
     def bootstrap(self, stack: str = "local") -> Applied:
         """Make what must be there before the service: its roles' boundary, the state's bucket."""
-        return apply(self.clients, stack, program=BOOTSTRAP)
+        return apply(self.clients, stack, bootstrap_config(stack), BOOTSTRAP)
 
     def apply(
         self, stack: str = "local", changes: Mapping[str, Mapping[str, Any]] | None = None
@@ -104,6 +104,13 @@ class Emulator:
         for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
             iam.attach_role_policy(RoleName=twin, PolicyArn=one["PolicyArn"])
         return self.as_role(twin)
+
+
+def bootstrap_config(stack: str) -> dict[str, Any]:
+    """The bootstrap's configuration of a stack, with the emulator's only person: its root."""
+    config = stack_config(stack, BOOTSTRAP)
+    deploy = config.get("retainwise-bootstrap:deploy", {})
+    return config | {"retainwise-bootstrap:deploy": deploy | {"people": ["root"]}}
 
 
 def of_this_machine(endpoint: str) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ import copy
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -45,7 +45,15 @@ class Unapplicable(Exception):
 
 
 class Ambiguous(Exception):
-    """Several resources could be the one that was looked for; the message names them."""
+    """Several resources could be the one that was looked for; the message names them.
+
+    fitting: each of them.
+    """
+
+    def __init__(self, fitting: Sequence[Found]) -> None:
+        self.fitting = fitting
+        ids = " and ".join(sorted(one.id for one in fitting))
+        super().__init__(f"{ids}: each could be the one that the program means")
 
 
 class Clients:
@@ -224,8 +232,7 @@ def the_one(fitting: Iterable[Found]) -> Found | None:
         case [one]:
             return one
         case several:
-            ids = " and ".join(sorted(one.id for one in several))
-            raise Ambiguous(f"{ids}: each could be the one that the program means")
+            raise Ambiguous(several)
 
 
 def declared_tags(tags: Tags) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
 
 from engine.program_host import ProgramHost
 from engine.stand_in import StandIn
+from engine.watched import watch
 from localcloud.kinds.base import Clients
 
 MESSAGE_BYTES = 400 * 1024 * 1024  # as Pulumi's own
@@ -31,10 +32,11 @@ OPTIONS = [
 
 def provider() -> None:
     """Act as whom the environment says, as the AWS provider does."""
+    session = boto3.Session()
+    stand_in = StandIn(Clients(session))
+    watch(stand_in, session)
     serve(
-        lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(
-            StandIn(Clients(boto3.Session())), server
-        )
+        lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(stand_in, server)
     )
 
 

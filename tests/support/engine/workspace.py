@@ -22,7 +22,7 @@ import pytest
 import yaml
 from pulumi.runtime.proto import language_pb2_grpc, provider_pb2_grpc
 
-from emulator import REGION, Emulator
+from emulator import REGION, Emulator, bootstrap_config
 from engine.plugin import OPTIONS
 from engine.program_host import ProgramHost
 from engine.stand_in import StandIn
@@ -63,6 +63,9 @@ class Workspace:
                 domain = edge["host"].partition(".")[2]
                 edge["hosted_zone_id"] = self.emulator.hosted_zone(domain)
             document["config"]["aws:allowedAccountIds"] = [local_cloud.ACCOUNT_ID]
+            if folder == self.bootstrap:
+                deploy = document["config"].setdefault("retainwise-bootstrap:deploy", {})
+                deploy["people"] = ["root"]  # the emulator knows no other person
             (folder / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
     def new_stack(self, stack: str, like: str | None = None, *, alone: bool = False) -> None:
@@ -71,7 +74,7 @@ class Workspace:
         alone: with what keeps the state, and nothing else that the bootstrap makes.
         """
         if alone:
-            apply(self.emulator.clients, stack, program=STATE_ALONE)
+            apply(self.emulator.clients, stack, bootstrap_config(stack), STATE_ALONE)
         self.write_stack(stack, like)
         provider = secrets_provider(self.account(stack))
         made = self.pulumi(stack, "stack", "init", stack, "--secrets-provider", provider)

@@ -1,0 +1,57 @@
+"""Puts in order what a killed deploy has left, before the next one begins.
+
+Whoever holds the lease comes after everybody who held it before: those can change nothing any more
+(`fence`). So what they have left is nobody's: Pulumi's lock, and what the state notes as begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from localcloud.program import Program
+from operations import toolchain
+from operations.account import StackAccount
+from operations.engine import Engine
+from operations.lease import Holder
+from operations.pending import settle
+from operations.state import Lock, StateLocked, backend_url, locks, take_away
+
+Say = Callable[[str], None]
+
+# S3 tells the time of a lock in whole seconds, DynamoDB's answers that of the lease.
+_SAME_TIME = timedelta(seconds=2)
+
+
+def heal(account: StackAccount, engine: Engine, program: Program, holder: Holder, say: Say) -> None:
+    """Take away the locks of former holders, and settle what they were doing; say what was done.
+
+    Raises StateLocked for a lock that is of none of them, and what `settle` raises.
+    """
+    for lock in locks(account):
+        if not _was_left(lock, holder):
+            raise StateLocked(_refusal(account, lock))
+        take_away(account, lock)
+        say(f"the lock of a deploy that was killed is taken away: {lock}")
+    for one in settle(account, engine, program):
+        say(str(one))
+
+
+def _was_left(lock: Lock, holder: Holder) -> bool:
+    """Whether a lock is of a holder before, or of this one: whose engine is not at work now.
+
+    One without a name was written by nobody who came to work with it.
+    """
+    since = holder.left_since or holder.since
+    hosts = {*holder.left_by, holder.host}
+    return lock.written >= since - _SAME_TIME and (lock.host is None or lock.host in hosts)
+
+
+def _refusal(account: StackAccount, lock: Lock) -> str:
+    return (
+        f"the state of {account.stack} is locked by {lock} since "
+        f"{lock.written:%Y-%m-%d %H:%M:%S} UTC, and no deploy was at work there: somebody changes "
+        "it beside the deploy lease, or was killed doing so. Nothing was changed now. See that the "
+        f"process is gone; then `PULUMI_BACKEND_URL='{backend_url(account)}' "
+        f"{toolchain.pulumi()} cancel {account.stack} --yes` takes the lock away"
+    )

@@ -1,0 +1,170 @@
+"""What is done to a stack under its deploy lease: by whom, in which sessions, and how it ends.
+
+However it ends, whoever comes next needs nobody's help: what was ended in order left nothing, and
+from what was not the lease is not given back, so that the next one knows to look (`heal`).
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.deploy_lease import TOKEN_VARIABLE
+from localcloud.program import Program
+from operations.account import StackAccount, said_by_sdk
+from operations.engine import Ending, Engine
+from operations.errors import OperationError
+from operations.fence import Fence
+from operations.heal import Say, heal
+from operations.lease import DeployLease, Holder, LeaseLost
+from operations.state import locks, was_cut_off
+
+
+class Cancelled(OperationError):
+    """Somebody ended it; the message says what that leaves."""
+
+
+@dataclass(frozen=True)
+class UnderLease:
+    """What works under a lease works with these.
+
+    account: in sessions that end with the lease.
+    """
+
+    account: StackAccount
+    holder: Holder
+    _lease: DeployLease
+    _fence: Fence
+    _ending: Ending
+
+    def engine(self, engine: Engine) -> Engine:
+        """Return the engine as it runs under the lease: it ends with it, in AWS and here."""
+        environment = {
+            **engine.environment,
+            **self._fence.environment,
+            TOKEN_VARIABLE: self.holder.token,
+        }
+        return replace(engine, environment=environment, ending=self._ending)
+
+    def heal(self, engine: Engine, program: Program, say: Say) -> None:
+        """Put in order what those before, or a killed engine of this one, have left.
+
+        engine: as `engine` returns it. Raises what `heal.heal` raises, and LeaseLost.
+        """
+        heal(self.account, engine, program, self.holder, say)
+        if self.holder.left_since is not None:
+            self._lease.note_all_settled(self.holder)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was lost, or is to end: nothing more is to be begun."""
+        return self._ending.was_asked_for
+
+
+@contextmanager
+def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLease]:
+    """Hold the stack's deploy lease for the block.
+
+    what: completes "holds the lease to …".
+    Raises LeaseTaken, MayNotDeploy, LeaseLost when the block was ended for that, and Cancelled for
+    a KeyboardInterrupt in it.
+    """
+    ending, lost = Ending(), list[LeaseLost]()
+
+    def stop(why: LeaseLost) -> None:
+        lost.append(why)
+        ending.now()
+
+    def wait(holder: Holder) -> None:
+        say(
+            f"{holder.owner} holds the deploy lease to {holder.what}; waiting to see whether that "
+            "is at work still"
+        )
+
+    lease = DeployLease(account.session.client("dynamodb"), account.lease_table, account.stack)
+    with TemporaryDirectory() as folder:
+        fence = Fence(account, Path(folder), lease.length)
+        with lease.held(
+            *(whoami(), what, stop),
+            on_held=fence.renew,
+            on_silence=ending.in_order,
+            on_wait=wait,
+        ) as taking:
+            held = UnderLease(fence.account, taking.holder, lease, fence, ending)
+            try:
+                with _ended_as_said(account, what, lost, ending):
+                    yield held
+            except BaseException:
+                if ending.has_killed or _is_something_left(held.account):
+                    taking.leave_to_end()
+                raise
+        if lost:
+            raise _explained(account, lost[0])
+
+
+@contextmanager
+def _ended_as_said(
+    account: StackAccount, what: str, lost: list[LeaseLost], ending: Ending
+) -> Iterator[None]:
+    """Let the block end with what really ended it, and not with what came of that."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        left = (
+            "it was killed in the middle of something, which the next deploy looks at in AWS and "
+            "settles; that can begin when the lease ends, within a minute"
+            if ending.has_killed
+            else "what it had begun was ended and is noted; the next deploy goes on from there"
+        )
+        raise Cancelled(f"{account.stack}: cancelled: {what}; {left}") from exc
+    except (OperationError, BotoCoreError, ClientError) as exc:
+        if lost:
+            raise _explained(account, lost[0]) from exc
+        if ending.was_asked_for:
+            raise LeaseLost(
+                f"{account.stack}: the deploy lease could not be renewed for a while, so {what} "
+                "was ended in order as long as that was possible; what it had begun is noted, and "
+                f"the next deploy goes on from there. The last that was said: {exc}"
+            ) from exc
+        raise
+
+
+def _explained(account: StackAccount, lost: LeaseLost) -> LeaseLost:
+    if not isinstance(lost.cause, BotoCoreError | ClientError):
+        return lost
+    return LeaseLost(
+        f"{account.stack}: the deploy lease could not be renewed before its end: "
+        f"{said_by_sdk(account.stack, lost.cause)}. What runs was ended; what it was in the middle "
+        "of, the next deploy looks at in AWS and settles"
+    )
+
+
+def _is_something_left(account: StackAccount) -> bool:
+    """Whether the next one has something to settle, or nobody can tell."""
+    try:
+        return any(True for _ in locks(account)) or was_cut_off(account)
+    except (BotoCoreError, ClientError):
+        return True
+
+
+def whoami() -> str:
+    """Name who deploys: the person on their machine, or CI with its run."""
+    if run := os.environ.get("GITHUB_RUN_ID"):
+        return _printable(f"{os.environ.get('GITHUB_ACTOR', 'CI')} in run {run}")
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user that the machine has no name for
+        user = str(os.getuid())
+    return _printable(f"{user}@{socket.gethostname()}")
+
+
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text))

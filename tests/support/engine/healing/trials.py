@@ -1,0 +1,331 @@
+"""Deploys of the ten resources that are killed, started together, or stalled and woken.
+
+Each trial lets one thing go wrong and returns what it saw; it raises AssertionError for what may
+not be. The program's version in the account before and after is the account's own business: a trial
+brings the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from emulator import running_emulator
+from engine.healing.ten import EMPTY, MAY_GO, STACK, declared, in_account, program
+from engine.watched import JOURNAL, STOP, Stop, entries
+from engine.workspace import Workspace, workspace
+
+LENGTH_S = 6.0
+"""Of the lease in the trials, seconds; a deploy of a team has 60."""
+_DEPLOY = Path(__file__).with_name("deploy.py")
+_LONGEST_S = 120.0
+
+Without = Literal["lease", "fence", "healing"]
+
+
+@dataclass
+class Deploy:
+    """A deploy that was started."""
+
+    process: subprocess.Popen[str]
+    stop: Stop | None
+
+    def wait_for_stop(self) -> bool:
+        """Wait until it has stopped where it was to; no when it ended before."""
+        until = time.monotonic() + _LONGEST_S
+        while self.process.poll() is None and time.monotonic() < until:
+            if self.stop is not None and Path(self.stop.file).exists():
+                return True
+            time.sleep(0.01)
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to the deploy and all that it started."""
+        for one in self._all():
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
+    def let_go_on(self) -> None:
+        """Let what stopped on purpose go on, if it is alive."""
+        if self.stop is not None:
+            Path(self.stop.file).unlink(missing_ok=True)
+
+    def kill(self, *, all_of_it: bool) -> None:
+        """Kill it: with the machine that it was on, or alone."""
+        for one in self._all() if all_of_it else self._all()[:1]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+
+    def said(self) -> str:
+        """Wait for its end, and return what it printed."""
+        said, _ = self.process.communicate(timeout=_LONGEST_S)
+        return said
+
+    def _all(self) -> list[psutil.Process]:
+        try:
+            deploy = psutil.Process(self.process.pid)
+            return [deploy, *deploy.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+@dataclass
+class Field:
+    """An emulated account, a project for it, and the version of the program that is in it."""
+
+    project: Workspace
+    folder: Path
+    version: int = EMPTY
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def journal(self) -> Path:
+        """Where the providers of all deploys write what they change."""
+        return self.folder / "journal"
+
+    def start(
+        self,
+        version: int,
+        *,
+        stop: Stop | None = None,
+        without: Without | None = None,
+        length_s: float = LENGTH_S,
+    ) -> Deploy:
+        """Start a deploy of a version, from a checkout of its own."""
+        checkout = self._checkout(version)
+        options = json.dumps({"length_s": length_s, "without": without})
+        allowed = [part for name in MAY_GO for part in ("--allow-replace", name)]
+        command = ["deploy", STACK, "--yes", *allowed, "--project", str(checkout)]
+        process = subprocess.Popen(
+            [sys.executable, str(_DEPLOY), options, *command],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                JOURNAL: str(self.journal),
+                **({STOP: stop.as_json()} if stop else {}),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return Deploy(process, stop)
+
+    def stop_at(self, where: Literal["before", "signed", "after"], number: int) -> Stop:
+        """Say where a deploy is to stop."""
+        return Stop(where, number, str(self.folder / f"stopped-{next(self._numbers)}"))
+
+    def another(self, chance: random.Random) -> int:
+        """Choose what to bring next: mostly a version that changes all, at times the empty one."""
+        is_empty = self.version != EMPTY and chance.random() < 1 / 4
+        return EMPTY if is_empty else next(self._numbers)
+
+    def in_account(self) -> int:
+        """Tell by the account which version is in it."""
+        alarms = self.project.emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        return int(alarms[0]["Threshold"]) if alarms else EMPTY
+
+    def _checkout(self, version: int) -> Path:
+        """Lay out the project with this version of the program, beside the others."""
+        checkout = self.folder / f"version-{version}"
+        if not checkout.exists():
+            source = self.project.folder
+            (checkout / "platform").mkdir(parents=True)
+            (checkout / "platform" / "__main__.py").write_text(program(version), "utf-8")
+            for file in source.glob("Pulumi*.yaml"):
+                shutil.copy(file, checkout)
+            (checkout / "bootstrap").symlink_to(source / "bootstrap")
+        return checkout
+
+    def deploy(self, version: int) -> str:
+        """Bring a version as a team does; return what was said."""
+        deploy = self.start(version)
+        said = deploy.said()
+        assert deploy.process.returncode == 0, said
+        self.version = version
+        return said
+
+    def check(self, version: int) -> None:
+        """See that the account is as the program says, and the state as the account."""
+        assert in_account(self.project.emulator) == declared(version)
+        account = self.project.account(STACK)
+        s3 = self.project.emulator.client("s3")
+        names = {"Bucket": account.state_bucket, "Prefix": ".pulumi/locks/"}
+        assert s3.list_objects_v2(**names).get("Contents", []) == []
+        assert self._state().get("pending_operations") is None
+        known = [one["urn"] for one in self._state().get("resources", ())]
+        assert len(known) == len({*known}), "something is in the state twice"
+        preview = subprocess.run(
+            [sys.executable, str(_DEPLOY), json.dumps({"length_s": LENGTH_S, "without": None})]
+            + ["drift", STACK, "--json", "--project", str(self._checkout(version))],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert preview.returncode in (0, 7), preview.stdout + preview.stderr
+        found = json.loads(preview.stdout)
+        assert (found["resources"], found["unmanaged"]) == ([], []), preview.stdout
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Describe all that a deploy could change: the account and every object of the state."""
+        emulator = self.project.emulator
+        sqs, s3 = emulator.client("sqs"), emulator.client("s3")
+        bucket = self.project.account(STACK).state_bucket
+        objects = s3.list_object_versions(Bucket=bucket)
+        return {
+            "account": in_account(emulator),
+            "queues": {
+                url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+                for url in sqs.list_queues().get("QueueUrls", [])
+            },
+            "alarms": [
+                (one["AlarmName"], one["Threshold"])
+                for one in emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
+            ],
+            "state": sorted(
+                (one["Key"], one["VersionId"])
+                for several in ("Versions", "DeleteMarkers")
+                for one in objects.get(several, ())
+            ),
+        }
+
+    def pending(self) -> list[Mapping[str, Any]]:
+        """Return what the state notes as begun."""
+        return list(self._state().get("pending_operations") or ())
+
+    def _state(self) -> Mapping[str, Any]:
+        account = self.project.account(STACK)
+        key = f".pulumi/stacks/retainwise/{STACK}.json"
+        body = self.project.emulator.client("s3").get_object(Bucket=account.state_bucket, Key=key)
+        latest: Mapping[str, Any] = json.loads(body["Body"].read())["checkpoint"]["latest"] or {}
+        return latest
+
+
+@contextmanager
+def a_field() -> Iterator[Field]:
+    """Lay out an account with nothing in it, for the block."""
+    with (
+        tempfile.TemporaryDirectory(prefix="retainwise-") as folder,
+        running_emulator(Path(folder) / "cloud") as emulator,
+        workspace(Path(folder) / "engine", emulator) as project,
+    ):
+        project.new_stack(STACK, alone=True)
+        with project.spawned():
+            yield Field(project, Path(folder))
+
+
+def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
+    """Kill a deploy at some moment; the next one has to go on without help.
+
+    Return what was seen: when it was killed, what the state noted then, and how long it took until
+    the next deploy was done.
+    """
+    version = there.another(chance)
+    where = how.pop("where", None) or chance.choice(["any time", "any time", "after", "before"])
+    all_of_it = chance.random() < 1 / 2
+    deploy, has_ended = _stopped(there, version, where, chance, **how)
+    deploy.kill(all_of_it=all_of_it)
+    killed_at = time.monotonic()
+    deploy.let_go_on()  # what outlived it
+    noted = [one["type"] for one in there.pending()]
+    again = there.start(version, **how)
+    said = again.said()
+    took_s = time.monotonic() - killed_at
+    assert again.process.returncode == 0, said
+    there.version = version
+    there.check(version)
+    return {
+        "to": "nothing" if version == EMPTY else "ten resources",
+        "killed": "with all that it had started" if all_of_it else "alone",
+        "where": "at its end" if has_ended else where,
+        "noted_as_begun": noted,
+        "to_next_done_s": round(took_s, 1),
+        "said": said.splitlines(),
+    }
+
+
+def together(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
+    """Start two deploys at once; they may never both be at work."""
+    before = len(entries(there.journal))
+    versions = [there.another(chance), next(there._numbers)]
+    deploys = []
+    for version in versions:
+        deploys.append(there.start(version, **how))
+        time.sleep(chance.uniform(0, 0.5))
+    said = [one.said() for one in deploys]
+    codes = [one.process.returncode for one in deploys]
+    at_work = _spans(entries(there.journal)[before:])
+    for one, other in zip(at_work, at_work[1:], strict=False):
+        assert one[1] <= other[0], f"both were at work: {one} and {other}\n{said}"
+    # The one that waits sees the other renew, which ends it with 3, or come to its end.
+    assert sorted(codes) in ([0, 0], [0, 3]), said
+    there.version = there.in_account()
+    assert there.version in [one for one, code in zip(versions, codes, strict=True) if code == 0]
+    there.check(there.version)
+    return {"codes": codes, "changed": len(at_work)}
+
+
+def stalled(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
+    """Stall a deploy past its lease, let the next one come and end, and wake it.
+
+    It may then change nothing any more, in the account or in the state.
+    """
+    version = there.another(chance)
+    where = how.pop("where", None) or chance.choice(["any time", "before", "signed", "after"])
+    deploy, has_ended = _stopped(there, version, where, chance, **how)
+    if not has_ended:
+        deploy.signal(signal.SIGSTOP)
+    deploy.let_go_on()  # as soon as it wakes
+    other = next(there._numbers)
+    said_by_other = there.deploy(other)
+    before = there.snapshot()
+    if not has_ended:
+        deploy.signal(signal.SIGCONT)
+    said = deploy.said()
+    assert there.snapshot() == before, f"{said}\n{said_by_other}"
+    assert has_ended or deploy.process.returncode == 1, said
+    there.check(other)
+    return {
+        "where": "at its end" if has_ended else where,
+        "said": said.splitlines(),
+        "said_by_next": said_by_other.splitlines(),
+    }
+
+
+def _stopped(
+    there: Field, version: int, where: str, chance: random.Random, **how: Any
+) -> tuple[Deploy, bool]:
+    """Start a deploy and wait for the moment; tell whether it had ended by then."""
+    if where == "any time":
+        deploy = there.start(version, **how)
+        time.sleep(chance.uniform(1.0, 9.0))
+    else:
+        deploy = there.start(version, stop=there.stop_at(where, chance.randint(1, 8)), **how)
+        deploy.wait_for_stop()
+    return deploy, deploy.process.poll() is not None
+
+
+def _spans(journal: list[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Return from when to when each lease's deploy changed something, in order."""
+    by_token: dict[str, list[float]] = {}
+    for one in journal:
+        by_token.setdefault(one["token"], []).append(one["time"])
+    return sorted((min(times), max(times)) for times in by_token.values())
