@@ -64,7 +64,7 @@ def adopt(
             engine = held.engine(engine_of(account, folder))
             engine.state()  # raises without one, before anybody is asked
             held.heal(engine, program, click.echo)
-            found = search(held.account, known, program)
+            found = search(account, known, program)  # it looks at more than a deploy may
             _bring(account, engine, found, yes)
             if rows is not None:  # as who is signed in: no deploy may touch records
                 _say_taken_over(_take_over(account, found, rows, accounts))

@@ -92,7 +92,7 @@ def statements(
     return {
         "network": _network(scope),
         "edge": _edge(scope, hosted_zone_ids),
-        "compute": [*_compute(scope), *_operations(scope)],
+        "compute": [*_compute(scope), *_operations(scope), *_what_was_begun(scope)],
         "data": [*_data(scope), *_keys(scope)],
         "roles": [*_roles(scope), *_own(scope, key), *_out_of_reach(scope, key)],
     }
@@ -335,6 +335,21 @@ def _operations(scope: Scope) -> list[Statement]:
             "budgets:UntagResource",
             on=account.global_arn("budgets", f"budget/{name}*"),
         ),
+    ]
+
+
+def _what_was_begun(scope: Scope) -> list[Statement]:
+    """What a deploy looks for by what it is: a killed one made it, and nobody noted its id."""
+    return [
+        anywhere(
+            "acm:ListCertificates",
+            "backup:ListBackupPlans",
+            "cognito-idp:ListUserPools",
+            "ecs:ListTaskDefinitions",
+            "wafv2:ListWebACLs",
+        ),
+        allow("backup:ListBackupSelections", on=scope.any("backup", "backup-plan:")),
+        allow("cognito-idp:ListUserPoolClients", on=scope.any("cognito-idp", "userpool/")),
     ]
 
 

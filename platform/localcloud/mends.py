@@ -37,6 +37,7 @@ RESOURCES = {
     "backup:DescribeBackupVault": "arn:aws:backup:{here}:backup-vault:{BackupVaultName}",
     "backup:GetBackupPlan": "arn:aws:backup:{here}:backup-plan:{BackupPlanId}",
     "backup:GetBackupSelection": "arn:aws:backup:{here}:backup-plan:{BackupPlanId}",
+    "backup:ListBackupSelections": "arn:aws:backup:{here}:backup-plan:{BackupPlanId}",
     "backup:ListTags": "{ResourceArn}",
     "budgets:ListTagsForResource": "{ResourceARN}",
     "budgets:ViewBudget": "arn:aws:budgets::{account}:budget/{BudgetName}",

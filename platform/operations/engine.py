@@ -238,7 +238,7 @@ class Engine:
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
         lines = [line.removeprefix("error: ").strip() for line in said if line.strip()]
-        if any(line.startswith(_NO_STACK) for line in lines):
+        if any(line.startswith(_NO_STACK) or _NO_STATE_YET in line for line in lines):
             return NoStack(self.stack, self.backend)
         if any(_NO_HOST in line for line in lines):
             return NoProgramHost()
@@ -327,6 +327,8 @@ def _wait_for(process: subprocess.Popen[str]) -> None:
 
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
+# In a bucket that never had a state it begins with this, which no deploy may write.
+_NO_STATE_YET = ".pulumi/meta.yaml"
 _NO_BUCKET = ("NoSuchBucket", "could not list bucket: blob (code=NotFound)")
 _NO_HOST = "failed to load language plugin"
 _DAMAGED = "failed to load checkpoint: "

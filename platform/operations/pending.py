@@ -66,7 +66,7 @@ def settle(account: StackAccount, engine: Engine, program: Program) -> list[Sett
     pending = deployment.get("pending_operations") or ()
     if not pending:
         return []
-    look = _Look(account, f"{program.project}/{account.stack}")
+    look = Look(Clients(account.session), f"{program.project}/{account.stack}")
     resources: list[dict[str, Any]] = deployment.get("resources") or []
     settled = []
     for one in pending:
@@ -82,12 +82,14 @@ def settle(account: StackAccount, engine: Engine, program: Program) -> list[Sett
     return settled
 
 
-class _Look:
-    """Looks in AWS for what the state does not know yet."""
+class Look:
+    """Looks in AWS for what a state does not know yet.
 
-    def __init__(self, account: StackAccount, stack: str) -> None:
-        self._region = account.region
-        self._clients = Clients(account.session)
+    stack: project and name of it, such as `retainwise/prod`.
+    """
+
+    def __init__(self, clients: Clients, stack: str) -> None:
+        self._clients = clients
         self._stack = stack
 
     def for_(self, resource: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str | None:
@@ -95,7 +97,7 @@ class _Look:
         type_, inputs = resource["type"], _declared(resource.get("inputs") or {})
         if not resource.get("custom") or type_ in UNSUPPORTED:
             return None  # nothing in AWS, or nothing that can be asked for
-        clients = self._clients.of(inputs.get("region", self._region))
+        clients = self._clients.of(inputs.get("region", self._clients.region))
         kind = all_kinds(clients, self._stack).get(type_)
         if kind is None:
             return None

@@ -83,10 +83,11 @@ class Lock:
     def of(cls, key: str, written: datetime, text: bytes) -> Lock:
         """Read what the CLI wrote into it."""
         try:
-            lock = json.loads(text)
-            return cls(key, written, str(lock["username"]), str(lock["hostname"]), int(lock["pid"]))
-        except (ValueError, KeyError, TypeError):
-            return cls(key, written, None, None, None)
+            said = dict(json.loads(text))
+        except (ValueError, TypeError):
+            said = {}
+        user, host, pid = (said.get(name) for name in ("username", "hostname", "pid"))
+        return cls(key, written, user, host, pid if isinstance(pid, int) else None)
 
 
 def locks(account: StackAccount) -> Iterator[Lock]:

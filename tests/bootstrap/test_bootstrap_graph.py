@@ -406,7 +406,7 @@ def test_without_a_recovery_region_or_a_lock_there_is_neither(declare):
 def test_a_provider_that_the_account_has_already_is_used_and_not_declared(declare):
     graph = declare("prod", {"github": {"provider_exists": True}})
     assert graph.of("OpenIdConnectProvider") == {}
-    [trust] = json.loads(graph.of("Role")["prod-retainwise-deploy"].inputs["assumeRolePolicy"])[
+    [trust, _] = json.loads(graph.of("Role")["prod-retainwise-deploy"].inputs["assumeRolePolicy"])[
         "Statement"
     ]
     assert trust["Principal"] == {

@@ -99,7 +99,7 @@ EXCEPTIONS = {
 OTHER_FIREWALLED = ("apigateway:", "appsync:", "apprunner:", "cognito-idp:", "ec2:")
 
 # A flow log can have fields about ECS; ours has none.
-OF_FLOW_LOGS = {"ecs:ListContainerInstances", "ecs:ListTaskDefinitions"}
+OF_FLOW_LOGS = {"ecs:ListContainerInstances"}
 
 
 def documents(graph):
@@ -564,7 +564,8 @@ def test_the_boundary_keeps_the_service_s_roles_from_state_lease_and_key(boundar
 )
 def test_github_gives_a_role_to_one_repository_and_one_purpose(prod, what, subject):
     role = prod.of("Role")[f"{NAME}-{what}"]
-    [trust] = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    [trust, *others] = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert [one["Principal"] for one in others if "Federated" in one["Principal"]] == []
     assert trust == {
         "Effect": "Allow",
         "Principal": {
@@ -578,6 +579,31 @@ def test_github_gives_a_role_to_one_repository_and_one_purpose(prod, what, subje
             }
         },
     }
+
+
+def test_a_deploy_is_of_ci_of_itself_or_of_who_is_named(prod, declare):
+    def trusted(graph):
+        role = graph.of("Role")[f"{NAME}-deploy"]
+        [_, people] = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        return people
+
+    role = f"arn:aws:iam::{ACCOUNT_ID}:role"
+    administrators = "aws-reserved/sso.amazonaws.com/*AWSReservedSSO_AdministratorAccess_*"
+    assert trusted(prod) == {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {
+            "ArnLike": {"aws:PrincipalArn": [f"{role}/{NAME}-deploy", f"{role}/{administrators}"]}
+        },
+    }
+    named = trusted(declare("prod", {"deploy": {"people": ["role/on-call"]}}))
+    assert named["Condition"]["ArnLike"]["aws:PrincipalArn"] == [
+        f"{role}/{NAME}-deploy",
+        f"{role}/on-call",
+    ]
+    preview = prod.of("Role")[f"{NAME}-preview"]
+    assert len(json.loads(preview.inputs["assumeRolePolicy"])["Statement"]) == 1
 
 
 @pytest.mark.parametrize("what", ["preview", "deploy"])

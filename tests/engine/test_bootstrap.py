@@ -41,7 +41,12 @@ def project(tmp_path, emulator):
     with workspace(tmp_path / "engine", emulator) as project:
         for stack in ("dev", "prod"):
             project.write_stack(stack)
-            shutil.copy(BOOTSTRAP.stacks / f"Pulumi.{stack}.yaml", project.bootstrap)
+            # As it is in the checkout, but for who there is.
+            text = (BOOTSTRAP.stacks / f"Pulumi.{stack}.yaml").read_text("utf-8")
+            deploy = "  retainwise-bootstrap:deploy:\n"
+            assert deploy in text
+            text = text.replace(deploy, f"{deploy}    people: [root]\n")
+            (project.bootstrap / f"Pulumi.{stack}.yaml").write_text(text, "utf-8")
         yield project
 
 

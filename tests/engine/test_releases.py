@@ -243,8 +243,8 @@ def test_a_deploy_that_was_cut_off_while_it_verified_is_good_once_the_next_has_s
     release(project, OTHER if image(project) == FIRST else FIRST)
     with monkeypatch.context() as patch:
         patch.setattr(deploying, "verify_running", interrupted)
-        deploy("dev", code=1)
-    assert records(run)[0]["result"] == "running"
+        assert "what it had begun was ended and is noted" in deploy("dev", code=1)
+    assert (records(run)[0]["result"], records(run)[0]["reason"]) == ("failed", "it was cancelled")
     said = deploy("dev")
     assert "nothing to change" in said
     assert records(run)[0]["result"] == "good"
@@ -261,7 +261,7 @@ def test_a_deploy_that_was_cut_off_before_it_did_anything_is_never_good(
         deploy("dev", code=1)
     release(project, before)
     assert "nothing to change" in deploy("dev")
-    assert records(run)[0]["result"] == "running"
+    assert records(run)[0]["result"] == "failed"
 
 
 def interrupted(*_):

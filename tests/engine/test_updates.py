@@ -139,22 +139,23 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
     """As after a stall in which somebody else took it."""
     monkeypatch.setattr(lease, "LENGTH_S", 3)
     dynamodb = project.emulator.client("dynamodb")
+    table = f"{DEV}-deploy-lease"
     project.use_program(QUEUE.format(name="of-the-loser"))
 
     def lose_it(what, _name):
         if what == "create":
-            table = f"{DEV}-deploy-lease"
             dynamodb.delete_item(TableName=table, Key={"stack": {"S": "dev"}})
             DeployLease(dynamodb, table, "dev").take("bob@laptop", "deploy 1a2b3c4")
             time.sleep(4)
 
-    monkeypatch.setattr(project.provider, "before", lose_it)
-    said = deploy("dev", code=1)
-    assert "the deploy lease" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(project.provider, "before", lose_it)
+        said = deploy("dev", code=1)
+    assert "has lost the deploy lease: bob@laptop took it" in said
     assert "putting back" not in said
-    [newest, *_] = json.loads(run("releases", "dev", "--json").output)["releases"]
-    assert (newest["result"], newest["reason"]) == ("failed", "the deploy lease was lost")
-    assert "bob@laptop holds" in deploy("dev", code=3)
+    with DeployLease(dynamodb, table, "dev").held("carol@laptop", "deploy", on_lost=print):
+        assert "carol@laptop holds the deploy lease" in deploy("dev", code=3)
+    assert "was being made when the last run was killed; it is" in deploy("dev")
 
 
 def test_the_projects_own_file_never_names_the_stand_ins():

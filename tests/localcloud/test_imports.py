@@ -22,6 +22,7 @@ from localcloud.kinds.not_told import NOT_TOLD
 from localcloud.program import Declared
 from operations.account import StackAccount
 from operations.inventory import existing
+from operations.pending import Look
 
 NAME = "prod-retainwise"
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
@@ -88,6 +89,25 @@ def test_a_preview_may_get_every_resource_of_the_service(prod, preview, there):
     assert len(service) > 100
     for one in service:
         assert one.seen_by(clients).get(one.found.id) == one.found, one
+
+
+def test_a_deploy_finds_whatever_another_was_making_when_it_was_killed(prod, there):
+    """Under its own policies, with nothing of it in the state yet."""
+    session = prod.as_twin_of(f"{NAME}-deploy")
+    look = Look(Clients(session, prod.endpoint), "retainwise/prod")
+    for one in there:
+        if one.kind.stack != "retainwise/prod" or one.kind.type == NOT_IMPORTED:
+            continue
+        noted = {
+            "type": one.kind.type,
+            "urn": f"urn:pulumi:prod::retainwise::{one.kind.type}::{one.declared.name}",
+            "custom": True,
+            "inputs": {**one.declared.inputs, "__defaults": []},
+        }
+        found = str(one.found.outputs.get("id", one.found.id))
+        assert look.for_(noted, []) == found, one
+        # What is in the state already is not what was being made.
+        assert look.for_(noted, [{"type": one.kind.type, "id": found}]) is None, one
 
 
 def test_a_preview_may_list_what_exists(prod, preview, monkeypatch):

@@ -35,9 +35,7 @@ def provider() -> None:
     session = boto3.Session()
     stand_in = StandIn(Clients(session))
     watch(stand_in, session)
-    serve(
-        lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(stand_in, server)
-    )
+    serve(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(stand_in, server))
 
 
 def host() -> None:

@@ -21,12 +21,12 @@ from retainwise.cli import main
 def without_lease() -> None:
     """Let everybody take it at any time, and nobody lose it."""
 
-    def take(self: Any, owner: str, what: str) -> lease.Holder:  # noqa: ANN401 - patched in
+    def take(self: Any, owner: str, what: str) -> lease.Holder:
         holder = self._next(self.last(), owner, what, self.now())
         self._dynamodb.put_item(TableName=self._table, Item=as_item(self._stack, holder))
         return holder
 
-    def renew(self: Any, holder: lease.Holder) -> lease.Holder:  # noqa: ANN401 - patched in
+    def renew(self: Any, holder: lease.Holder) -> lease.Holder:
         now = self.now()
         return replace(holder, renewed=now, expires=now + self.length)
 

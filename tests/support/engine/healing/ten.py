@@ -12,7 +12,7 @@ EMPTY = 0
 """The version in which nothing is declared."""
 
 # Replaced in both ways: `tasks` is deleted first, the subscription is created first.
-_PROGRAM = Template('''
+_PROGRAM = Template("""
 import json
 
 import pulumi
@@ -43,19 +43,13 @@ tasks = aws.sqs.Queue(
     name=f"{name}-tasks-{version % 2}",
     opts=pulumi.ResourceOptions(delete_before_replace=True),
 )
+send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Sid": f"v{version}"}
 aws.iam.RolePolicy(
     "send",
     name="send",
     role=role.name,
     policy=jobs.arn.apply(
-        lambda arn: json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": arn, "Sid": "v$version"}
-                ],
-            }
-        )
+        lambda arn: json.dumps({"Version": "2012-10-17", "Statement": [send | {"Resource": arn}]})
     ),
 )
 topic = aws.sns.Topic("news", name=f"{name}-news", tags={"version": str(version)})
@@ -79,7 +73,7 @@ aws.cloudwatch.MetricAlarm(
     dimensions={"QueueName": jobs.name},
     alarm_actions=[topic.arn],
 )
-''')
+""")
 
 MAY_GO = ("letters", "jobs", "tasks", "log")
 """What holds data in it, and may be replaced and deleted."""
@@ -115,7 +109,7 @@ def in_account(emulator: Emulator) -> dict[str, list[str]]:
 def declared(version: int) -> dict[str, list[str]]:
     """Say what `in_account` has to list for a version."""
     if version == EMPTY:
-        return dict.fromkeys(declared(1), [])
+        return {kind: [] for kind in declared(1)}
     odd = version % 2
     queues = [f"{NAME}-jobs", f"{NAME}-letters", f"{NAME}-tasks-{odd}"]
     return {

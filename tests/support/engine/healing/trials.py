@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,7 +92,8 @@ class Field:
     project: Workspace
     folder: Path
     version: int = EMPTY
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _versions: Iterator[int] = field(default_factory=lambda: count(1))
+    _stops: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def journal(self) -> Path:
@@ -115,8 +116,7 @@ class Field:
         process = subprocess.Popen(
             [sys.executable, str(_DEPLOY), options, *command],
             env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(sys.path),
+                **_with_path(),
                 JOURNAL: str(self.journal),
                 **({STOP: stop.as_json()} if stop else {}),
             },
@@ -130,12 +130,16 @@ class Field:
 
     def stop_at(self, where: Literal["before", "signed", "after"], number: int) -> Stop:
         """Say where a deploy is to stop."""
-        return Stop(where, number, str(self.folder / f"stopped-{next(self._numbers)}"))
+        return Stop(where, number, str(self.folder / f"stopped-{next(self._stops)}"))
 
     def another(self, chance: random.Random) -> int:
         """Choose what to bring next: mostly a version that changes all, at times the empty one."""
         is_empty = self.version != EMPTY and chance.random() < 1 / 4
-        return EMPTY if is_empty else next(self._numbers)
+        return EMPTY if is_empty else self.next_version()
+
+    def next_version(self) -> int:
+        """Return a version that was not there yet."""
+        return next(self._versions)
 
     def in_account(self) -> int:
         """Tell by the account which version is in it."""
@@ -172,17 +176,15 @@ class Field:
         assert self._state().get("pending_operations") is None
         known = [one["urn"] for one in self._state().get("resources", ())]
         assert len(known) == len({*known}), "something is in the state twice"
-        preview = subprocess.run(
-            [sys.executable, str(_DEPLOY), json.dumps({"length_s": LENGTH_S, "without": None})]
-            + ["drift", STACK, "--json", "--project", str(self._checkout(version))],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        command = ("drift", STACK, "--json", "--project", str(self._checkout(version)))
+        drift = subprocess.run(
+            [sys.executable, "-m", "retainwise.cli", *command],
+            env=_with_path(),
             capture_output=True,
             text=True,
             check=False,
         )
-        assert preview.returncode in (0, 7), preview.stdout + preview.stderr
-        found = json.loads(preview.stdout)
-        assert (found["resources"], found["unmanaged"]) == ([], []), preview.stdout
+        assert drift.returncode == 0, drift.stdout + drift.stderr
 
     def snapshot(self) -> Mapping[str, Any]:
         """Describe all that a deploy could change: the account and every object of the state."""
@@ -217,6 +219,10 @@ class Field:
         body = self.project.emulator.client("s3").get_object(Bucket=account.state_bucket, Key=key)
         latest: Mapping[str, Any] = json.loads(body["Body"].read())["checkpoint"]["latest"] or {}
         return latest
+
+
+def _with_path() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @contextmanager
@@ -265,7 +271,7 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
 def together(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
     """Start two deploys at once; they may never both be at work."""
     before = len(entries(there.journal))
-    versions = [there.another(chance), next(there._numbers)]
+    versions = [there.another(chance), there.next_version()]
     deploys = []
     for version in versions:
         deploys.append(there.start(version, **how))
@@ -273,7 +279,7 @@ def together(there: Field, chance: random.Random, **how: Any) -> Mapping[str, An
     said = [one.said() for one in deploys]
     codes = [one.process.returncode for one in deploys]
     at_work = _spans(entries(there.journal)[before:])
-    for one, other in zip(at_work, at_work[1:], strict=False):
+    for one, other in pairwise(at_work):
         assert one[1] <= other[0], f"both were at work: {one} and {other}\n{said}"
     # The one that waits sees the other renew, which ends it with 3, or come to its end.
     assert sorted(codes) in ([0, 0], [0, 3]), said
@@ -294,7 +300,7 @@ def stalled(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any
     if not has_ended:
         deploy.signal(signal.SIGSTOP)
     deploy.let_go_on()  # as soon as it wakes
-    other = next(there._numbers)
+    other = there.next_version()
     said_by_other = there.deploy(other)
     before = there.snapshot()
     if not has_ended:
