@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -37,6 +38,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Ite
     """A Pulumi project whose programs make what they declare in the local cloud."""
     with workspace(tmp_path_factory.mktemp("engine"), emulator) as project:
         yield project
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> random.Random:
+    """What a test leaves to chance; another test has other luck, and the same one the same."""
+    return random.Random(request.node.nodeid)
 
 
 @pytest.fixture

@@ -107,10 +107,10 @@ class Emulator:
 
 
 def bootstrap_config(stack: str) -> dict[str, Any]:
-    """The bootstrap's configuration of a stack, with the emulator's only person: its root."""
+    """The bootstrap's configuration of a stack, with the people that a test's account has."""
     config = stack_config(stack, BOOTSTRAP)
     deploy = config.get("retainwise-bootstrap:deploy", {})
-    return config | {"retainwise-bootstrap:deploy": deploy | {"people": ["root"]}}
+    return config | {"retainwise-bootstrap:deploy": deploy | {"people": ["root", "user/*"]}}
 
 
 def of_this_machine(endpoint: str) -> Mapping[str, str]:

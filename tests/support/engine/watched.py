@@ -21,7 +21,7 @@ from engine.stand_in import StandIn
 from infra.deploy_lease import TOKEN_VARIABLE
 
 JOURNAL = "ENGINE_TEST_JOURNAL"
-"""The variable that names the file to which each change is written, as it begins and ends."""
+"""The variable that names the file to which each start and change is written."""
 STOP = "ENGINE_TEST_STOP"
 """The variable with a `Stop`, as JSON."""
 _READING = ("Describe", "Get", "Head", "List")
@@ -53,6 +53,7 @@ def watch(provider: StandIn, session: boto3.Session) -> None:
     if journal is None:
         return
     stop = Stop(**json.loads(os.environ[STOP])) if STOP in os.environ else None
+    _write(journal, "starts", "provider", "")
     numbers = count(1)
     at_stop = threading.local()  # whether this thread makes the change to stop at
 
@@ -92,7 +93,7 @@ def _wait(stop: Stop) -> None:
 
 
 def entries(journal: Path) -> list[Mapping[str, Any]]:
-    """Read a journal: when, under which lease, whether it begins or ends, what and of what."""
+    """Read a journal: when, under which lease, whether it starts, begins or ends what, of what."""
     names = ("time", "token", "step", "what", "name")
     lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
     return [dict(zip(names, json.loads(line), strict=True)) for line in lines]

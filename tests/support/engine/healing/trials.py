@@ -42,7 +42,8 @@ Without = Literal["lease", "fence", "healing"]
 class Deploy:
     """A deploy that was started."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    output: Path
     stop: Stop | None
 
     def wait_for_stop(self) -> bool:
@@ -74,8 +75,8 @@ class Deploy:
 
     def said(self) -> str:
         """Wait for its end, and return what it printed."""
-        said, _ = self.process.communicate(timeout=_LONGEST_S)
-        return said
+        self.process.wait(_LONGEST_S)
+        return self.output.read_text("utf-8")
 
     def _all(self) -> list[psutil.Process]:
         try:
@@ -93,7 +94,7 @@ class Field:
     folder: Path
     version: int = EMPTY
     _versions: Iterator[int] = field(default_factory=lambda: count(1))
-    _stops: Iterator[int] = field(default_factory=lambda: count(1))
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def journal(self) -> Path:
@@ -107,30 +108,36 @@ class Field:
         stop: Stop | None = None,
         without: Without | None = None,
         length_s: float = LENGTH_S,
+        environment: Mapping[str, str] | None = None,
     ) -> Deploy:
-        """Start a deploy of a version, from a checkout of its own."""
+        """Start a deploy of a version, from a checkout of its own.
+
+        environment: what it has beside, or instead of, this process's.
+        """
         checkout = self._checkout(version)
         options = json.dumps({"length_s": length_s, "without": without})
         allowed = [part for name in MAY_GO for part in ("--allow-replace", name)]
         command = ["deploy", STACK, "--yes", *allowed, "--project", str(checkout)]
-        process = subprocess.Popen(
-            [sys.executable, str(_DEPLOY), options, *command],
-            env={
-                **_with_path(),
-                JOURNAL: str(self.journal),
-                **({STOP: stop.as_json()} if stop else {}),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return Deploy(process, stop)
+        output = self.folder / f"output-{next(self._numbers)}"
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(_DEPLOY), options, *command],
+                env={
+                    **_with_path(),
+                    JOURNAL: str(self.journal),
+                    **({STOP: stop.as_json()} if stop else {}),
+                    **(environment or {}),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,  # what outlives it holds no pipe
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Deploy(process, output, stop)
 
     def stop_at(self, where: Literal["before", "signed", "after"], number: int) -> Stop:
         """Say where a deploy is to stop."""
-        return Stop(where, number, str(self.folder / f"stopped-{next(self._stops)}"))
+        return Stop(where, number, str(self.folder / f"stopped-{next(self._numbers)}"))
 
     def another(self, chance: random.Random) -> int:
         """Choose what to bring next: mostly a version that changes all, at times the empty one."""
@@ -268,7 +275,7 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
     }
 
 
-def together(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
+def raced(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
     """Start two deploys at once; they may never both be at work."""
     before = len(entries(there.journal))
     versions = [there.another(chance), there.next_version()]
@@ -286,7 +293,7 @@ def together(there: Field, chance: random.Random, **how: Any) -> Mapping[str, An
     there.version = there.in_account()
     assert there.version in [one for one, code in zip(versions, codes, strict=True) if code == 0]
     there.check(there.version)
-    return {"codes": codes, "changed": len(at_work)}
+    return {"codes": codes, "at_work": len(at_work)}
 
 
 def stalled(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
@@ -330,8 +337,10 @@ def _stopped(
 
 
 def _spans(journal: list[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Return from when to when each lease's deploy changed something, in order."""
+    """Return from when to when each lease's deploy was at work, in order."""
     by_token: dict[str, list[float]] = {}
     for one in journal:
+        if not one["token"]:
+            continue  # it only looks
         by_token.setdefault(one["token"], []).append(one["time"])
     return sorted((min(times), max(times)) for times in by_token.values())

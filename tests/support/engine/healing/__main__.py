@@ -1,0 +1,154 @@
+"""Many deploys that are killed, raced and stalled: `make test-engine`.
+
+    python -m engine.healing [--seed 7]                       all, written into docs/
+    python -m engine.healing --killed 5 --raced 5 --stalled 5 a few, only printed
+
+The figures are those of docs/deploys-healed.json, which docs/infrastructure.md shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.healing.trials import LENGTH_S, a_field, killed, raced, stalled
+from written import with_written
+
+DOCS = Path(__file__).parents[4] / "docs"
+EVIDENCE = DOCS / "deploys-healed.json"
+DOCUMENT = DOCS / "infrastructure.md"
+TRIALS: Mapping[str, Callable[..., Mapping[str, Any]]] = {
+    "killed": killed,
+    "raced": raced,
+    "stalled": stalled,
+}
+RUNS = {"killed": 50, "raced": 50, "stalled": 20}
+# Some are killed under the lease that teams have: what they lose is measured with these.
+OF_A_TEAM, TEAMS_LENGTH_S = 5, 60.0
+LEAST_BETWEEN = 10
+"""How many are to be killed after the cloud acted and before the state was written."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Trials of one kind, one after the other in an account of their own."""
+
+    kind: str
+    runs: int
+    seed: int
+    teams: int = 0
+
+    def play(self) -> list[Mapping[str, Any]]:
+        """Play them all; print one line for each."""
+        chance = random.Random(f"{self.seed} {self.kind} {self.teams}")
+        seen = []
+        with a_field() as there:
+            for number in range(1, self.runs + 1):
+                how: dict[str, Any] = {}
+                if self.kind == "killed" and number % 3 == 0:
+                    how["where"] = "after"
+                if number <= self.teams:
+                    how["length_s"] = TEAMS_LENGTH_S
+                began = time.monotonic()
+                told = TRIALS[self.kind](there, chance, **how)
+                took_s = time.monotonic() - began
+                kept = {key: value for key, value in told.items() if not key.startswith("said")}
+                seen.append({"lease_s": how.get("length_s", LENGTH_S), **kept})
+                print(  # noqa: T201 - the progress of a command
+                    f"{self.kind} {number} of {self.runs}: {took_s:.0f} s, {json.dumps(kept)}",
+                    flush=True,
+                )
+        return seen
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Play all; write what was seen into docs/ where it was all of it."""
+    parser = argparse.ArgumentParser(prog="make test-engine", description=__doc__.split(":")[0])
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    for kind, runs in RUNS.items():
+        parser.add_argument(f"--{kind}", type=int, default=runs, metavar="RUNS")
+    given = vars(parser.parse_args(arguments))
+    print(f"seed {given['seed']}", flush=True)  # noqa: T201
+    is_whole = all(given[kind] >= runs for kind, runs in RUNS.items())
+    lanes = [
+        Lane(kind, given[kind], given["seed"], OF_A_TEAM if kind == "killed" and is_whole else 0)
+        for kind in RUNS
+    ]
+    began = time.monotonic()
+    # Each in a process of its own: the environment of a project is the process's.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
+        played = [pool.submit(lane.play) for lane in lanes]
+        seen = {lane.kind: one.result() for lane, one in zip(lanes, played, strict=True)}
+    evidence = {"seed": given["seed"], "took_s": round(time.monotonic() - began), **seen}
+    told = table(evidence)
+    print(told)  # noqa: T201
+    if between(evidence) < LEAST_BETWEEN * given["killed"] / RUNS["killed"]:
+        sys.exit("too few were killed after the cloud acted and before the state was written")
+    if is_whole:
+        EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n", "utf-8")
+        document = DOCUMENT.read_text("utf-8")
+        DOCUMENT.write_text(with_written(document, "make test-engine", told), "utf-8")
+
+
+def between(evidence: Mapping[str, Any]) -> int:
+    """Count the deploys that were killed after the cloud acted and before the state knew."""
+    return sum(one["where"] == "after" for one in evidence["killed"])
+
+
+def table(evidence: Mapping[str, Any]) -> str:
+    """Tell what was seen."""
+    all_killed, all_raced, all_stalled = (evidence[kind] for kind in RUNS)
+    noted = Counter(what for one in all_killed for what in one["noted_as_begun"])
+    codes = Counter(tuple(sorted(one["codes"])) for one in all_raced)
+    lost = [one["to_next_done_s"] for one in all_killed if one["lease_s"] == TEAMS_LENGTH_S]
+    where = Counter(one["where"] for one in all_stalled)
+    told_noted = ", ".join(f"{many} {what}" for what, many in sorted(noted.items()))
+    rows = [
+        (
+            "killed with SIGKILL, then deployed again",
+            len(all_killed),
+            f"each next deploy went on by itself; {between(evidence)} were killed after the cloud "
+            f"acted and before the state was written; noted as begun: {told_noted or 'nothing'}",
+        ),
+        (
+            "two started together",
+            len(all_raced),
+            f"never both at work; {codes[0, 3]} times one was refused, {codes[0, 0]} times it went "
+            "on after the other had ended",
+        ),
+        (
+            "stalled past the lease, then woken",
+            len(all_stalled),
+            "nothing changed, in the account or in the state; stalled "
+            + ", ".join(f"{many} {one}" for one, many in sorted(where.items())),
+        ),
+    ]
+    lines = ["| deploys | times | seen |", "| --- | --- | --- |"]
+    lines += [f"| {what} | {many} | {told} |" for what, many, told in rows]
+    if lost:
+        lines += [
+            "",
+            f"From the kill to the end of the next deploy, started at once, a team loses "
+            f"**{min(lost):.0f} to {max(lost):.0f} s**, median {statistics.median(lost):.0f} s: "
+            f"so in {len(lost)} of these, with the lease of {TEAMS_LENGTH_S:.0f} s that deploys "
+            f"have. Most of it is the wait for its end. The others had one of {LENGTH_S:.0f} s. "
+            f"The seed was {evidence['seed']}; all took {evidence['took_s'] / 60:.0f} minutes.",
+        ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
