@@ -31,6 +31,8 @@ _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 _AMBIGUOUS_LINE = re.compile(
     rf"^[^\S\n]*[-+$€£¥]*[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*[$€£¥%]?[^\S\n]*$", re.MULTILINE
 )
+_USUAL = re.compile(r"-?(?:\d+|[1-9]\d{0,2}\.\d{3}|(?P<point>\d+\.\d*))", re.ASCII)
+"""How nearly all cells are written; the first two ways do not tell the decimal mark."""
 _POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
 _COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
 
@@ -103,6 +105,8 @@ def _plain(cell: str, mark: str | None) -> str:
 
 def _mark_of(cell: str) -> str | None:
     """Tell which mark is decimal in a number; None when it does not say."""
+    if usual := _USUAL.fullmatch(cell):
+        return "." if usual["point"] else None
     text = _ungrouped(cell.strip())
     if _AMBIGUOUS.fullmatch(text):
         return None

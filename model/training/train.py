@@ -19,13 +19,15 @@ import xgboost
 from model.artifact import RiskBand, Schema, Training, save
 from model.training.card import model_card
 from model.training.cross_validation import Measured, measured, train_and_cross_validate
-from model.training.dataset import Dataset, read_dataset
+from model.training.dataset import Dataset, part, read_dataset
 from model.training.fitting import SEED, Fitted, plan_of
 from model.training.leaks import Leak, leaks
 from model.training.pictures import pictures
 from predictions.errors import BadCustomerFile
 from predictions.refusals import LISTED_NAMES, bad_file, shown
 
+READ, ASKED = 0.2, 0.25
+"""Share of the progress when the file is read, and when its columns have been asked for leaks."""
 THRESHOLD = 0.5
 BANDS = (
     RiskBand(name="Low", from_probability=0.0),
@@ -51,7 +53,7 @@ def train(
     The same file gives the same bytes, on the same library versions.
     left_out: columns that are not to be features. kept: columns that are, though they seem to know
         the label.
-    progress: called every few rounds with the share of the work that is done, in [0, 1].
+    progress: called often with the share of the work that is done, in [0, 1].
     Raises BadCustomerFile when the file cannot be trained on.
     """
     data = read_dataset(
@@ -61,12 +63,13 @@ def train(
         id_column=id_column,
         revenue_column=revenue_column,
         left_out=left_out,
+        progress=part(progress, 0, READ),
     )
-    known = leaks(data)
+    known = leaks(data, part(progress, READ, ASKED))
     certain = [leak for leak in known.found if leak.is_certain and leak.column not in kept]
     if certain:
         raise _leaking(certain)
-    fitted, held_out = train_and_cross_validate(data, SEED, progress)
+    fitted, held_out = train_and_cross_validate(data, SEED, part(progress, ASKED, 1))
     result = measured([held_out], THRESHOLD)
     warnings = (*data.warnings, *known.warnings(result.metrics.auc))
     raw = bytes(fitted.booster.save_raw("ubj"))

@@ -7,7 +7,7 @@ import pytest
 
 from model.artifact import Schema, load
 from model.scoring.predict import score_file
-from model.training.train import train
+from model.training.train import ASKED, READ, train
 from predictions.errors import BadCustomerFile
 from predictions.record import Failure
 
@@ -45,6 +45,20 @@ def test_a_model_of_another_business_finds_kinds_and_scores(labelled, tmp_path):
     scored = score_file(labelled, result, model, threads=1, progress=lambda rows, share: None)
     assert (scored.rows, scored.rows_failed) == (400, 0)
     assert result.read_text().startswith('"customer","churn_probability",')
+
+
+def test_progress_is_told_from_the_first_column_read_to_the_end(labelled, tmp_path):
+    """A file of thousands of columns takes minutes before the first tree."""
+    header, *rows = labelled.read_text().splitlines()
+    more = ";".join(f"more {n}" for n in range(40))
+    cells = ";".join(str(n) for n in range(40))
+    labelled.write_text("\n".join([f"{header};{more}", *(f"{row};{cells}" for row in rows)]))
+    shares: list[float] = []
+    train(labelled, label="left", positive="gone", out=tmp_path / "m", progress=shares.append)
+    assert sum(0 < share < READ for share in shares) > 40
+    assert sum(READ < share < ASKED for share in shares) > 0
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_an_id_that_nobody_named_is_no_feature(labelled, tmp_path):
