@@ -86,17 +86,19 @@ def read_dataset(
     id_column: str | None = None,
     revenue_column: str | None = None,
     left_out: Collection[str] = (),
+    kept: Collection[str] = (),
     progress: Callable[[float], None] = lambda _: None,
 ) -> Dataset:
     """Read a labelled CSV. Rows without a label are left out, and customers who come twice.
 
     positive: the label's word for a customer who left; None to find it among the usual ones.
-    left_out: columns that are not to be features.
+    left_out: columns that are not to be features. kept: columns that must be there, no more.
     progress: called with the share of the work that is done, in [0, 1]: a file of thousands of
         columns takes its time.
     Raises BadCustomerFile when it cannot be trained on.
     """
-    named = [name for name in (label, id_column, revenue_column, *left_out) if name is not None]
+    roles = (label, id_column, revenue_column, *left_out, *kept)
+    named = [name for name in roles if name is not None]
     everything = read_table(path, named, part(progress, 0, 0.3))
     unique = _without_duplicates(everything, label)
     table = unique[[is_label(word) for word in unique[label]]].reset_index(drop=True)
@@ -307,8 +309,9 @@ def _columns(
         else:
             dropped[name] = found
     if not columns:
-        left_out = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
-        raise bad_file("no-features", "No column is left to learn from.", f"Left out: {left_out}.")
+        why = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
+        hint = f"Left out: {why}." if dropped else "All are the label, the id, or left out by you."
+        raise bad_file("no-features", "No column is left to learn from.", hint)
     return tuple(columns), dropped
 
 

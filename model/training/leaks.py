@@ -7,7 +7,7 @@ about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from model.training.dataset import Dataset
-from predictions.refusals import in_quotes, listed
+from predictions.refusals import LISTED_NAMES, bad_file, in_quotes, listed, shown
 
 CERTAIN_AUC = 0.98
 """Of one column alone. No honest column of a customer file comes near: 0.74 is the best one of the
@@ -67,6 +67,28 @@ class Leaks:
                 "before a customer leaves."
             ]
         return tuple(said)
+
+
+def honest(
+    data: Dataset, kept: Collection[str], progress: Callable[[float], None] = lambda _: None
+) -> Leaks:
+    """Ask each column what it tells of the label, and refuse those that know it.
+
+    kept: columns that are used though they do. progress: as for `leaks`.
+    Raises BadCustomerFile, which names them.
+    """
+    known = leaks(data, progress)
+    certain = [leak for leak in known.found if leak.is_certain and leak.column not in kept]
+    if certain:
+        options = " ".join(f'--leave-out "{shown(leak.column)}"' for leak in certain)
+        raise bad_file(
+            "label-leak",
+            "The label leaks. " + " ".join(map(str, certain[:LISTED_NAMES])),
+            f"If that is known only of customers who have left, give {options}; if it is known "
+            "before they leave, --keep instead.",
+            column=certain[0].column,
+        )
+    return known
 
 
 def leaks(data: Dataset, progress: Callable[[float], None] = lambda _: None) -> Leaks:

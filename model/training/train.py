@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,13 @@ import pandas as pd
 import sklearn
 import xgboost
 
-from model.artifact import RiskBand, Schema, Training, save
+from model.artifact import RiskBand, Schema, Training, check_can_save, save
 from model.training.card import model_card
 from model.training.cross_validation import Measured, measured, train_and_cross_validate
 from model.training.dataset import Dataset, part, read_dataset
 from model.training.fitting import SEED, Fitted, plan_of
-from model.training.leaks import Leak, leaks
+from model.training.leaks import honest
 from model.training.pictures import pictures
-from predictions.errors import BadCustomerFile
-from predictions.refusals import LISTED_NAMES, bad_file, shown
 
 READ, ASKED = 0.2, 0.25
 """Share of the progress when the file is read, and when its columns have been asked for leaks."""
@@ -54,8 +52,10 @@ def train(
     left_out: columns that are not to be features. kept: columns that are, though they seem to know
         the label.
     progress: called often with the share of the work that is done, in [0, 1].
-    Raises BadCustomerFile when the file cannot be trained on.
+    Raises BadCustomerFile when the file cannot be trained on; OSError, before any work, when `out`
+    cannot be written to.
     """
+    check_can_save(out)
     data = read_dataset(
         path,
         label=label,
@@ -63,12 +63,10 @@ def train(
         id_column=id_column,
         revenue_column=revenue_column,
         left_out=left_out,
+        kept=kept,
         progress=part(progress, 0, READ),
     )
-    known = leaks(data, part(progress, READ, ASKED))
-    certain = [leak for leak in known.found if leak.is_certain and leak.column not in kept]
-    if certain:
-        raise _leaking(certain)
+    known = honest(data, kept, part(progress, READ, ASKED))
     fitted, held_out = train_and_cross_validate(data, SEED, part(progress, ASKED, 1))
     result = measured([held_out], THRESHOLD)
     warnings = (*data.warnings, *known.warnings(result.metrics.auc))
@@ -93,17 +91,6 @@ def train(
     save(out, schema, raw, card, {name: drawing.svg for name, drawing in drawings.items()})
     progress(1.0)
     return schema
-
-
-def _leaking(found: Sequence[Leak]) -> BadCustomerFile:
-    options = " ".join(f'--leave-out "{shown(leak.column)}"' for leak in found)
-    return bad_file(
-        "label-leak",
-        "The label leaks. " + " ".join(map(str, found[:LISTED_NAMES])),
-        f"If that is known only of customers who have left, train with {options}; if it is known "
-        "before they leave, with --keep instead.",
-        column=found[0].column,
-    )
 
 
 def _training(
