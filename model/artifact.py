@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ SHIPPED = Path(__file__).parent / "artifacts" / "telco"
 
 BOOSTER_FILE = "booster.ubj"
 CARD_FILE = "MODEL_CARD.md"
+PREFIX = ".retainwise-"
+"""Of a folder for what is not finished."""
 
 
 class _Frozen(BaseModel):
@@ -134,15 +137,45 @@ class Model:
         return self.schema.version
 
 
+def check_can_save(folder: Path) -> None:
+    """Find out whether `save` can write there, and leave no trace.
+
+    Raises OSError, which names the folder.
+    """
+    there = folder.resolve()
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=there):
+            pass
+    except OSError as exc:
+        raise type(exc)(exc.errno, exc.strerror, str(folder)) from exc
+
+
 def save(
     folder: Path, schema: Schema, booster: bytes, card: str, pictures: Mapping[str, str]
 ) -> None:
-    """Write an artifact; the folder is made if need be. pictures: SVG by the name of its file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / BOOSTER_FILE).write_bytes(booster)
-    (folder / SCHEMA_FILE).write_text(schema.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    for name, svg in {CARD_FILE: card, **pictures}.items():
-        (folder / name).write_text(svg, encoding="utf-8")
+    """Write an artifact; the folder is made if need be. pictures: SVG by the name of its file.
+
+    A new folder is there as a whole or not at all. In one that was there already each file is: a
+    model of which only a part is new is refused by `load`, and other files stay.
+    """
+    folder = folder.resolve()
+    is_new = not folder.exists()
+    beside = folder.parent if is_new else folder
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=beside) as temporary:
+        unfinished = Path(temporary) / "model"  # one's own folder: the other is for the owner only
+        unfinished.mkdir()
+        (unfinished / BOOSTER_FILE).write_bytes(booster)
+        content = schema.model_dump_json(indent=1) + "\n"
+        for name, text in {SCHEMA_FILE: content, CARD_FILE: card, **pictures}.items():
+            (unfinished / name).write_text(text, encoding="utf-8")
+        if is_new:
+            unfinished.rename(folder)
+        else:
+            for path in unfinished.iterdir():
+                path.replace(folder / path.name)
 
 
 def load(folder: Path) -> Model:
@@ -172,7 +205,10 @@ def load(folder: Path) -> Model:
 
 
 def _read_schema(folder: Path) -> Schema:
-    schema = read_schema(folder, Schema)
+    try:
+        schema = read_schema(folder, Schema)
+    except RecursionError as exc:
+        raise BadArtifact(f"{folder / SCHEMA_FILE}: is nested too deep for a schema") from exc
     expected = schema.with_version(schema.version.rpartition("-")[0]).version
     if schema.version != expected:
         raise BadArtifact(

@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import gc
 import json
+import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from model.artifact import SHIPPED, load
 from model.scoring.processors import processors
-from predictions.errors import BadCustomerFile
-from predictions.refusals import missing_values, new_values, out_of_range
+from predictions.errors import BadCustomerFile, MissingColumns
+from predictions.refusals import missing_values, new_values, out_of_range, shown
 from predictions.schema import BadArtifact
 
 if TYPE_CHECKING:
-    from model.artifact import Metrics
+    from model.artifact import Metrics, Model
     from model.scoring.predict import Scored
 
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
+
+NAMED = 3
+"""Of the columns that another business's file has not."""
 PROGRESS_STEPS = 1_000
 LARGEST_SEED = 2**32 - 1
 """That NumPy and scikit-learn take."""
@@ -38,6 +47,8 @@ _FIGURES = {
     "top_decile_precision": ("left, of the top tenth", ".1%"),
 }
 """Of `Metrics`: what each is called, and how many digits say something."""
+_UPLOAD = re.compile(r"\b([Uu])pload(?= (?:that|the|a)\b)")
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def _in_a_folder(
@@ -73,6 +84,19 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, text: str) ->
         raise click.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2") from exc
 
 
+def _column(_context: click.Context, parameter: click.Parameter, given: T) -> T:
+    """Check the names of columns, and the words, that a person gives: one or several."""
+    texts = given if isinstance(given, tuple) else (given,)
+    for text in map(str, filter(lambda one: one is not None, texts)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            raise click.BadParameter("this is not UTF-8") from exc
+        if parameter.name != "positive" and not text.strip():
+            raise click.BadParameter("a column's name cannot be blank")
+    return given
+
+
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 model_option = click.option(
     "--model",
@@ -82,19 +106,57 @@ model_option = click.option(
     help="Folder of the model; without it the one that comes with the program.",
 )
 label_option = click.option(
-    "--label", required=True, help="Column that says whether the customer left."
-)
-positive_option = click.option(
-    "--positive", help="The label's word for a customer who left; usually found."
-)
-id_option = click.option("--id", "id_column", help="Column with the customer's id.")
-leave_out_option = click.option(
-    "--leave-out",
-    "left_out",
+    "--label",
     metavar="COLUMN",
-    multiple=True,
-    help="Do not learn from this column. Can be given again.",
+    required=True,
+    callback=_column,
+    help="Column that says whether the customer left.",
 )
+
+
+def training_options(prefix: str = "") -> Callable[[F], F]:
+    """Add the options that say how a file is to be trained on. prefix: of what their help says."""
+    options = (
+        click.option(
+            "--positive",
+            metavar="WORD",
+            callback=_column,
+            help=f"{prefix}The label's word for a customer who left; usually found.",
+        ),
+        click.option(
+            "--id",
+            "id_column",
+            metavar="COLUMN",
+            callback=_column,
+            help=f"{prefix}Column with the customer's id.",
+        ),
+        click.option(
+            "--leave-out",
+            "left_out",
+            metavar="COLUMN",
+            multiple=True,
+            callback=_column,
+            help=f"{prefix}Do not learn from this column. Can be given again.",
+        ),
+        click.option(
+            "--keep",
+            "kept",
+            metavar="COLUMN",
+            multiple=True,
+            callback=_column,
+            help=f"{prefix}Learn from this column though it knows the label, which is refused "
+            "otherwise. Can be given again.",
+        ),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -130,14 +192,15 @@ def predict(
             from model.scoring.predict import score_file
 
             model = load(model_dir)
-        scored = score_file(
-            source,
-            target,
-            model,
-            threads=threads,
-            progress=lambda _, fraction: progress(fraction),
-            reasons=reasons,
-        )
+        with _customers_known(model):
+            scored = score_file(
+                source,
+                target,
+                model,
+                threads=threads,
+                progress=lambda _, fraction: progress(fraction),
+                reasons=reasons,
+            )
     if as_json:
         say_json(
             output=str(target),
@@ -178,16 +241,13 @@ def _say_scored(scored: Scored, target: Path, version: str) -> None:
 @click.command()
 @click.argument("source", metavar="IN.csv", type=existing_file, callback=_regular)
 @label_option
-@positive_option
-@id_option
-@click.option("--revenue", "revenue_column", help="Column with the customer's revenue per month.")
-@leave_out_option
+@training_options()
 @click.option(
-    "--keep",
-    "kept",
+    "--revenue",
+    "revenue_column",
     metavar="COLUMN",
-    multiple=True,
-    help="Learn from this column though it seems to know the label. Can be given again.",
+    callback=_column,
+    help="Column with the customer's revenue per month.",
 )
 @click.option(
     "-o",
@@ -209,12 +269,14 @@ def train(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Train a model on a labelled CSV, measure it by cross-validation and write its card."""
-    roles = Counter(filter(None, (label, id_column, revenue_column, *left_out)))
-    for name, times in roles.items():
-        if times > 1:
-            raise click.UsageError(f"`{name}` is given more than once: a column has one role.")
-    with explained(), progress_bar("training") as progress:
+    """Train a model on a labelled CSV, measure it by cross-validation and write its card.
+
+    A column that knows the label, as if filled in once a customer has left, is refused by its name:
+    --leave-out such a column; or --keep it, and be warned.
+    """
+    _check_roles(label, id_column, revenue_column, *left_out)
+    _check_roles(label, id_column, *left_out, *set(kept))  # revenue may be kept: it is a feature
+    with explained(), _columns_named(), progress_bar("training") as progress:
         from model.training.train import train as train_model
 
         schema = train_model(
@@ -262,9 +324,7 @@ def train(
     callback=_numbers,
     help="With --cv: each shuffles the rows into other folds.",
 )
-@positive_option
-@id_option
-@leave_out_option
+@training_options("With --cv: ")
 @json_option
 def evaluate(
     source: Path,
@@ -275,21 +335,26 @@ def evaluate(
     positive: str | None,
     id_column: str | None,
     left_out: tuple[str, ...],
+    kept: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Measure a model on labelled customers, or with --cv how good one trained on them will be."""
+    """Measure a model on labelled customers, or with --cv how good one trained on them will be.
+
+    With --cv a column that knows the label is refused by its name, as `train` does.
+    """
     if is_cv:
-        _evaluate_training(source, label, positive, id_column, left_out, seeds, as_json)
+        _evaluate_training(source, label, positive, id_column, left_out, kept, seeds, as_json)
         return
-    if positive or id_column or left_out:
-        raise click.UsageError("--positive, --id and --leave-out go with --cv.")
+    if positive is not None or id_column or left_out or kept:
+        raise click.UsageError("--positive, --id, --leave-out and --keep go with --cv.")
     with explained(), progress_bar("evaluating") as progress:
         from model.training.evaluate import evaluate as evaluate_model
 
         model = load(model_dir)
-        evaluation = evaluate_model(
-            source, label, model, progress=lambda _, fraction: progress(fraction)
-        )
+        with _customers_known(model):
+            evaluation = evaluate_model(
+                source, label, model, progress=lambda _, fraction: progress(fraction)
+            )
     if as_json:
         say_json(
             model=model.version,
@@ -314,10 +379,12 @@ def _evaluate_training(
     positive: str | None,
     id_column: str | None,
     left_out: tuple[str, ...],
+    kept: tuple[str, ...],
     seeds: tuple[int, ...],
     as_json: bool,
 ) -> None:
-    with explained(), progress_bar("evaluating") as progress:
+    _check_roles(label, id_column, *left_out, *set(kept))
+    with explained(), _columns_named(), progress_bar("evaluating") as progress:
         from model.training.evaluate import evaluate_training
 
         result, warnings = evaluate_training(
@@ -326,6 +393,7 @@ def _evaluate_training(
             positive=positive,
             id_column=id_column,
             left_out=left_out,
+            kept=kept,
             seeds=seeds,
             progress=progress,
         )
@@ -394,15 +462,78 @@ def _nothing_to_collect() -> Iterator[None]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what went wrong into words and an exit code: 2 what was given is wrong, 1 else."""
+    """Turn what went wrong into words and an exit code: 2 what was given is wrong, 1 else.
+
+    SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing unfinished is left behind.
+    """
     try:
-        yield
+        with _tidy_at_signals():
+            yield
     except BadCustomerFile as exc:
-        raise click.UsageError(f"{exc.failure.message} {exc.failure.hint}") from exc
+        # The words are also those of the pages, where a file is uploaded; here it is given.
+        hint = _UPLOAD.sub(lambda found: f"{'G' if found[1] == 'U' else 'g'}ive", exc.failure.hint)
+        raise click.UsageError(f"{exc.failure.message} {hint}") from exc
     except BadArtifact as exc:
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(str(exc)) from exc
+
+
+@contextmanager
+def _tidy_at_signals() -> Iterator[None]:
+    def end(number: int, _frame: FrameType | None) -> None:
+        for one in ours:
+            signal.signal(one, signal.SIG_IGN)  # a second one would end the tidying up
+        raise SystemExit(128 + number)
+
+    # What is ignored stays so, as under nohup; only the main thread may ask for signals.
+    ours = [one for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL]
+    if current_thread() is not main_thread():
+        ours = []
+    for one in ours:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
+
+
+@contextmanager
+def _customers_known(model: Model) -> Iterator[None]:
+    """Say it in a line where a file has hardly a column of the model: it is another business's."""
+    try:
+        yield
+    except MissingColumns as exc:
+        needed = model.schema.needed_columns
+        missing = [column.name for column in exc.missing if column.name in needed]
+        if not exc.header or len(missing) <= len(needed) / 2:
+            raise
+        first = ", ".join(map(shown, missing[:NAMED]))
+        raise click.UsageError(
+            f"{model.version} does not know such customers: it needs {len(needed)} columns, of "
+            f"which {len(missing)} are missing, as {first}. Train a model on customers of your "
+            "own with `retainwise train`, and name its folder with --model."
+        ) from exc
+
+
+@contextmanager
+def _columns_named() -> Iterator[None]:
+    """Of a column that the person named and the file has not, say how it is to be named."""
+    try:
+        yield
+    except MissingColumns as exc:
+        if not exc.header:
+            raise
+        hint = "Name it as the header does; capitals count."
+        raise click.UsageError(f"{exc.failure.message} {hint}") from exc
+
+
+def _check_roles(*names: str | None) -> None:
+    """Refuse a column that is named twice."""
+    for name, times in Counter(filter(None, names)).items():
+        if times > 1:
+            raise click.UsageError(f"`{name}` is given more than once: a column has one role.")
 
 
 @contextmanager

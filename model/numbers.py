@@ -1,10 +1,10 @@
 """Reads columns of numbers as people and spreadsheets write them.
 
-`1234.5`, `1,234.5`, `1.234,5`, `1 234,5` and `$1,234.5` are one number, and `12 %` is 12. Only a
-single group of three digits behind a single mark (`1,234` or `1.234`) does not say which of the two
-is its decimal mark; the other cells of the file do. Where they do not either, a point is decimal,
-as in every program's output, and a comma is refused: a thousand times too much is worse than no
-score.
+`1234.5`, `1,234.5`, `1.234,5`, `1 234,5` and `$1,234.5` are one number, `12 %` is 12, and `(5)` and
+`5-` are -5, as ledgers have it. Only a single group of three digits behind a single mark (`1,234`
+or `1.234`) does not say which of the two is its decimal mark; the other cells of the file do. Where
+they do not either, a point is decimal, as in every program's output, and a comma is refused: a
+thousand times too much is worse than no score.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ _SIGN = re.compile(r"^[$€£¥]\s*(?=[-+.,\d])|(?<=[.,\d])\s*[$€£¥%]$|(?<=^
 _PLAIN = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 _AMBIGUOUS = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
 _AMBIGUOUS_LINE = re.compile(
-    rf"^[^\S\n]*[-+$€£¥]*[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*[$€£¥%]?[^\S\n]*$", re.MULTILINE
+    rf"^[^\S\n]*\(?[^\S\n]*[-+$€£¥]*[^\S\n]*{_AMBIGUOUS.pattern}[^\S\n]*[$€£¥%]?[^\S\n]*[-)]?[^\S\n]*$",
+    re.MULTILINE,
 )
+_LEDGER = re.compile(r"\(([^-+()]*\d[^-+()]*)\)|([^-+()]*\d[^-+()]*)-")
+"""How ledgers write what is below zero."""
+_USUAL = re.compile(r"-?(?:\d+|[1-9]\d{0,2}\.\d{3}|(?P<point>\d+\.\d*))", re.ASCII)
+"""How nearly all cells are written; the first two ways do not tell the decimal mark."""
 _POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})")
 _COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})")
 
@@ -103,6 +108,8 @@ def _plain(cell: str, mark: str | None) -> str:
 
 def _mark_of(cell: str) -> str | None:
     """Tell which mark is decimal in a number; None when it does not say."""
+    if usual := _USUAL.fullmatch(cell):
+        return "." if usual["point"] else None
     text = _ungrouped(cell.strip())
     if _AMBIGUOUS.fullmatch(text):
         return None
@@ -112,6 +119,8 @@ def _mark_of(cell: str) -> str | None:
 
 
 def _ungrouped(cell: str) -> str:
+    if cell[-1:] in (")", "-") and (below := _LEDGER.fullmatch(cell)):
+        cell = "-" + (below[1] or below[2]).strip()
     bare = _SIGN.sub("", cell, count=1)
     match = _GROUPED.fullmatch(bare)
     return bare.replace(match[1], "") if match else bare

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from model.artifact import Model
+from model.artifact import PREFIX, Model
 from model.scoring import result
 from model.scoring.file_mark import FileMark
 from model.scoring.lines import LineScorer, ScoredText
@@ -65,7 +65,7 @@ def score_file(
         matches=matches,
     )
     # A folder of our own, so that no file of the person's is in the way; on the target's disk.
-    with tempfile.TemporaryDirectory(prefix=".retainwise-", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=target.parent) as folder:
         unfinished = Path(folder) / "result.csv"
         with opened() as customers, unfinished.open("wb") as out:
             called = customers.called

@@ -23,7 +23,7 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401 - whatever the bytes hold
     """
     try:
         return _Reader(raw).value()
-    except (UnicodeDecodeError, OverflowError) as exc:
+    except (UnicodeDecodeError, OverflowError, RecursionError) as exc:
         raise ValueError(f"not UBJSON: {exc}") from exc
 
 

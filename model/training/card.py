@@ -20,7 +20,7 @@ def model_card(schema: Schema, pictures: Mapping[str, str]) -> str:
     reliability, ranking, effects = (
         f"![{_in_brackets(description)}]({name})" for name, description in pictures.items()
     )
-    bands = "\n".join(f"| {b.name} | {b.from_probability:.2f} |" for b in schema.bands)
+    bands = "\n".join(f"| {b.name} | {_bound(b.from_probability)} |" for b in schema.bands)
     features = "\n".join(map(_feature, schema.columns))
     dropped = "\n".join(f"- {name}: {why}" for name, why in training.dropped_columns.items())
     warnings = "\n".join(f"- {warning}" for warning in training.warnings)
@@ -94,6 +94,11 @@ To look at:
 - A reason says what moved the prediction, not what makes the customer leave.
 - Blank cells, and categories that were rare in training or not in it, count as missing.
 """
+
+
+def _bound(probability: float) -> str:
+    """Write where a band begins; where few leave, two decimals would be the same for all."""
+    return f"{probability:.2f}" if probability == round(probability, 2) else f"{probability:g}"
 
 
 def _in_brackets(text: str) -> str:

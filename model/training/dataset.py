@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,20 +86,25 @@ def read_dataset(
     id_column: str | None = None,
     revenue_column: str | None = None,
     left_out: Collection[str] = (),
+    kept: Collection[str] = (),
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Dataset:
     """Read a labelled CSV. Rows without a label are left out, and customers who come twice.
 
     positive: the label's word for a customer who left; None to find it among the usual ones.
-    left_out: columns that are not to be features.
+    left_out: columns that are not to be features. kept: columns that must be there, no more.
+    progress: called with the share of the work that is done, in [0, 1]: a file of thousands of
+        columns takes its time.
     Raises BadCustomerFile when it cannot be trained on.
     """
-    named = [name for name in (label, id_column, revenue_column, *left_out) if name is not None]
-    everything = read_table(path, named)
+    roles = (label, id_column, revenue_column, *left_out, *kept)
+    named = [name for name in roles if name is not None]
+    everything = read_table(path, named, part(progress, 0, 0.3))
     unique = _without_duplicates(everything, label)
     table = unique[[is_label(word) for word in unique[label]]].reset_index(drop=True)
     features = table.drop(columns={label, id_column, *left_out} - {None})
     words = {str(name): features[name].value_counts() for name in features}
-    mark = _decimal_mark_of(words)
+    mark = _decimal_mark_of(words, part(progress, 0.4, 0.6))
     if revenue_column is not None:
         _check_revenue(table, revenue_column, mark)
     positive, negative = _classes(table[label], positive)
@@ -111,12 +116,15 @@ def read_dataset(
             "too few to learn from.",
             f"At least {MIN_ROWS} rows are needed, and {MIN_ROWS_PER_CLASS} of either class.",
         )
-    columns, dropped = _columns(words, mark)
-    encoded = encode(columns, {c.name: table[c.name].tolist() for c in columns}, mark=mark)
+    columns, dropped = _columns(words, mark, part(progress, 0.6, 0.8))
+    matrix = np.empty((len(table), len(columns)), dtype=np.float32)
     odd: dict[str, list[str]] = {}
-    for errors in encoded.errors.values():
-        for error in errors:
-            odd.setdefault(str(error.column), []).append(str(error.text))
+    for position, column in enumerate(columns):
+        part(progress, 0.8, 1)(position / len(columns))
+        encoded = encode((column,), {column.name: table[column.name].tolist()}, mark=mark)
+        matrix[:, position] = encoded.matrix[:, 0]
+        if encoded.errors:
+            odd[column.name] = [str(one.text) for row in encoded.errors.values() for one in row]
     warnings = [
         f"{shown(name)}: {len(cells):,} cells are none of the numbers or dates that the others "
         f"are, such as {in_quotes(cells[0])}. They count as missing; scoring refuses such rows."
@@ -138,7 +146,7 @@ def read_dataset(
         )
     return Dataset(
         columns=columns,
-        matrix=encoded.matrix,
+        matrix=matrix,
         left=left,
         positive=positive,
         negative=negative,
@@ -189,9 +197,20 @@ def is_label(word: str) -> bool:
     return word != "" and word.casefold() not in BLANK_WORDS
 
 
-def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Read a whole CSV as trimmed text; a blank cell is an empty string."""
+def part(progress: Callable[[float], None], start: float, end: float) -> Callable[[float], None]:
+    """Return what tells the progress of a part of the work, by its own share in [0, 1]."""
+    return lambda share: progress(start + share * (end - start))
+
+
+def read_table(
+    path: Path, needed: Sequence[str], progress: Callable[[float], None] = lambda _: None
+) -> pd.DataFrame:
+    """Read a whole CSV as trimmed text; a blank cell is an empty string.
+
+    progress: called after each block with the share of bytes read, in [0, 1].
+    """
     blocks = []
+    size_bytes = path.stat().st_size
     with open_customer_file(path, needed) as customers:
         for block in customers.blocks(BLOCK_ROWS, all_columns=True):
             for index, error in block.errors.items():
@@ -208,6 +227,7 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
                 if name
             }
             blocks.append(pd.DataFrame(trimmed, dtype="str"))
+            progress(customers.bytes_read / size_bytes)
     return pd.concat(blocks, ignore_index=True)
 
 
@@ -263,30 +283,35 @@ def _classes(labels: pd.Series[str], positive: str | None) -> tuple[str, str]:
     return positive, others[0] if len(others) == 1 else f"not {positive}"
 
 
-def _decimal_mark_of(words: dict[str, pd.Series[int]]) -> str | None:
+def _decimal_mark_of(
+    words: dict[str, pd.Series[int]], progress: Callable[[float], None]
+) -> str | None:
     """Tell it by the columns that hold numbers, whichever mark is decimal."""
-    columns = [times.index.tolist() for times in words.values()]
     seen: Counter[str | None] = Counter()
-    for cells in columns:
+    for done, times in enumerate(words.values()):
+        progress(done / len(words))
+        cells = times.index.tolist()
         if len(numbers("", cells, ".")[1]) <= len(cells) / 2:
             seen += marks_of(cells)
     return decimal_mark(seen)
 
 
 def _columns(
-    words: dict[str, pd.Series[int]], mark: str | None
+    words: dict[str, pd.Series[int]], mark: str | None, progress: Callable[[float], None]
 ) -> tuple[tuple[Column, ...], dict[str, str]]:
     columns = []
     dropped = {}
-    for name, times in words.items():
+    for done, (name, times) in enumerate(words.items()):
+        progress(done / len(words))
         found = _column(name, times, mark)
         if isinstance(found, Column):
             columns.append(found)
         else:
             dropped[name] = found
     if not columns:
-        left_out = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
-        raise bad_file("no-features", "No column is left to learn from.", f"Left out: {left_out}.")
+        why = listed(tuple(dropped), lambda name: f"{shown(name)} ({dropped[name]})")
+        hint = f"Left out: {why}." if dropped else "All are the label, the id, or left out by you."
+        raise bad_file("no-features", "No column is left to learn from.", hint)
     return tuple(columns), dropped
 
 

@@ -13,10 +13,10 @@ from model.artifact import Metrics, Model, Schema
 from model.scoring.file_mark import FileMark
 from model.scoring.scores import score
 from model.training.cross_validation import Measured, cross_validate, measured
-from model.training.dataset import is_label, read_dataset, sha256_of
-from model.training.leaks import leaks
+from model.training.dataset import is_label, part, read_dataset, sha256_of
+from model.training.leaks import honest
 from model.training.metrics import measure
-from model.training.train import THRESHOLD
+from model.training.train import ASKED, READ, THRESHOLD
 from predictions.customer_file import open_customer_file
 from predictions.errors import BadCustomerFile
 from predictions.refusals import bad_file, shown
@@ -80,21 +80,30 @@ def evaluate_training(
     positive: str | None,
     id_column: str | None,
     left_out: Collection[str],
+    kept: Collection[str],
     seeds: Sequence[int],
     progress: Callable[[float], None],
 ) -> tuple[Measured, tuple[str, ...]]:
     """Measure what `train` makes of a file by cross-validation, 5 folds for each seed.
 
     Nothing that predicts a row has seen it: see `cross_validation`, also for the standard errors.
-    progress: called every few rounds with the share of the work that is done, in [0, 1].
+    left_out, kept: as for `train`; a column that knows the label is refused as there.
+    progress: called often with the share of the work that is done, in [0, 1].
     Returns the figures, and what the person should know of the columns.
     Raises BadCustomerFile when the file cannot be trained on.
     """
     data = read_dataset(
-        path, label=label, positive=positive, id_column=id_column, left_out=left_out
+        path,
+        label=label,
+        positive=positive,
+        id_column=id_column,
+        left_out=left_out,
+        kept=kept,
+        progress=part(progress, 0, READ),
     )
-    result = measured(cross_validate(data, seeds, progress), THRESHOLD)
-    return result, (*data.warnings, *leaks(data).warnings(result.metrics.auc))
+    known = honest(data, kept, part(progress, READ, ASKED))
+    result = measured(cross_validate(data, seeds, part(progress, ASKED, 1)), THRESHOLD)
+    return result, (*data.warnings, *known.warnings(result.metrics.auc))
 
 
 def _one_answer(label: str, schema: Schema) -> BadCustomerFile:

@@ -102,6 +102,8 @@ PLANS = (
     Plan(outer_folds=1, inner_folds=1, depths=(2, 4, 6)),
 )
 """The most careful first."""
+WIDE_DEPTHS = (2,)
+"""With more columns than rows deeper trees find what is chance, and each costs as much again."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ class Fitted:
 def plan_of(rows: int, columns: int) -> Plan:
     """Choose the most careful plan that the work allows."""
     for plan in PLANS:
+        if columns > rows:
+            plan = replace(plan, depths=WIDE_DEPTHS)
         levels = int(
             CELLS / (rows * (columns + ROW_CELLS) * plan.boosters * (plan.outer_folds + 1))
         )

@@ -7,16 +7,16 @@ about.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from model.training.dataset import Dataset
-from predictions.refusals import in_quotes, listed
+from predictions.refusals import LISTED_NAMES, bad_file, in_quotes, listed, shown
 
 CERTAIN_AUC = 0.98
 """Of one column alone. No honest column of a customer file comes near: 0.74 is the best one of the
@@ -30,6 +30,9 @@ ROWS = 100_000
 STRONGEST = 3
 BINS = 32
 SEED = 0
+
+_Halves = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+"""Rows that are asked, rows that are ranked; the other way round next."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,40 @@ class Leaks:
         return tuple(said)
 
 
-def leaks(data: Dataset) -> Leaks:
-    """Ask each column what it tells of the label."""
+def honest(
+    data: Dataset, kept: Collection[str], progress: Callable[[float], None] = lambda _: None
+) -> Leaks:
+    """Ask each column what it tells of the label, and refuse those that know it.
+
+    kept: columns that are used though they do. progress: as for `leaks`.
+    Raises BadCustomerFile, which names them.
+    """
+    known = leaks(data, progress)
+    certain = [leak for leak in known.found if leak.is_certain and leak.column not in kept]
+    if certain:
+        options = " ".join(f'--leave-out "{shown(leak.column)}"' for leak in certain)
+        raise bad_file(
+            "label-leak",
+            "The label leaks. " + " ".join(map(str, certain[:LISTED_NAMES])),
+            f"If that is known only of customers who have left, give {options}; if it is known "
+            "before they leave, --keep instead.",
+            column=certain[0].column,
+        )
+    return known
+
+
+def leaks(data: Dataset, progress: Callable[[float], None] = lambda _: None) -> Leaks:
+    """Ask each column what it tells of the label.
+
+    progress: called for each column with the share of them that is done, in [0, 1].
+    """
     random = np.random.default_rng(SEED)
     rows = random.permutation(len(data.left))[:ROWS]
     left, found, alone = data.left[rows], [], {}
-    for column, values in zip(data.columns, data.matrix[rows].T, strict=True):
-        auc = _auc_alone(_groups(values, is_code=column.kind == "categorical"), left)
+    halves = list(StratifiedKFold(2, shuffle=True, random_state=SEED).split(left, left))
+    for done, (column, values) in enumerate(zip(data.columns, data.matrix[rows].T, strict=True)):
+        progress(done / len(data.columns))
+        auc = _auc_alone(_groups(values, is_code=column.kind == "categorical"), left, halves)
         alone[column.name] = auc
         one = _filled_for_one_class(values, left)
         if one is not None:
@@ -110,12 +140,21 @@ def _groups(values: NDArray[np.float32], *, is_code: bool) -> NDArray[np.intp]:
     return groups
 
 
-def _auc_alone(groups: NDArray[np.intp], left: NDArray[np.bool_]) -> float:
+def _auc_alone(groups: NDArray[np.intp], left: NDArray[np.bool_], halves: _Halves) -> float:
     """Rank each half of the rows by how many of their group left in the other half."""
     rate = np.empty(len(left))
-    for seen, out in StratifiedKFold(2, shuffle=True, random_state=SEED).split(groups, left):
+    for seen, out in halves:
         of_group = np.bincount(groups[seen], minlength=groups.max() + 1)
         leavers = np.bincount(groups[seen], weights=left[seen], minlength=groups.max() + 1)
         rates = (leavers + left[seen].mean()) / (of_group + 1)
         rate[out] = rates[groups[out]]
-    return float(roc_auc_score(left, rate))
+    return auc_of(left, rate)
+
+
+def auc_of(left: NDArray[np.bool_], rate: NDArray[np.float64]) -> float:
+    """Return what `roc_auc_score` does, in a fifth of its time: a file may have 16,000 columns."""
+    at = np.unique(rate, return_inverse=True)[1]
+    leavers, stayers = (np.bincount(at[some], minlength=at.max() + 1) for some in (left, ~left))
+    # Of all pairs of one who left and one who stayed: ranked rightly, and half of those alike.
+    won = leavers @ (np.cumsum(stayers) - stayers / 2)
+    return float(won / (leavers.sum() * stayers.sum()))

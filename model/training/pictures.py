@@ -25,7 +25,11 @@ EFFECT_ROWS = 5_000
 EFFECT_COLUMNS = 6
 GROUPS = 6
 """Of a column's values: its most frequent categories, or ranges with as many rows each."""
+AXIS_ENDS = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Where 3 % leave, all would be in a corner of a chart that goes to 100 %."""
 LABEL_CHARACTERS = 22
+WHOLE_CHARACTERS = 24
+"""Of two dates; what is longer is cut to the other."""
 ROW, BAR, PANEL = 20, 14, 440
 """Pixels: height of a row and of its bar, width of one column's bars and their labels."""
 ZERO, REACH = 270, 105
@@ -67,10 +71,12 @@ def reliability(held_out: HeldOut) -> Picture:
         points.append((float(said), float(true), float(np.sqrt(true * (1 - true) / len(rows)))))
     told = "; ".join(f"{said:.1%} predicted, {true:.1%} left" for said, true, _ in points)
     description = f"Ten equally large groups of customers, from lowest to highest risk: {told}."
-    panel = Panel(60, 54, "Predicted and true", "predicted probability", "share that left")
+    highest = max(max(said, min(1.0, true + 2 * error)) for said, true, error in points)
+    end = next(share for share in AXIS_ENDS if share >= highest)
+    panel = Panel(60, 54, "Predicted and true", "predicted probability", "share that left", end=end)
     parts = [
         *panel.frame(),
-        panel.line([(0, 0), (1, 1)], "guide"),
+        panel.line([(0, 0), (end, end)], "guide"),
         panel.line([(said, true) for said, true, _ in points], "line"),
     ]
     for said, true, error in points:
@@ -84,6 +90,7 @@ def ranking(held_out: HeldOut) -> Picture:
     left, probability = held_out.left, held_out.probability
     false, true, _ = roc_curve(left, probability)
     precision, recall, _ = precision_recall_curve(left, probability)
+    precision, recall = precision[:-1], recall[:-1]  # the last is of no customers: made up
     base, auc = float(left.mean()), float(roc_auc_score(left, probability))
     half = float(precision[np.searchsorted(-recall, -0.5)])
     description = (
@@ -189,4 +196,4 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[tuple[float
 
 
 def _cut(words: str) -> str:
-    return words if len(words) <= LABEL_CHARACTERS else words[: LABEL_CHARACTERS - 1] + "…"
+    return words if len(words) <= WHOLE_CHARACTERS else words[: LABEL_CHARACTERS - 1] + "…"

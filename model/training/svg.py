@@ -68,7 +68,7 @@ def line(points: Sequence[Point], kind: str) -> str:
 
 @dataclass(frozen=True)
 class Panel:
-    """A square chart whose axes both go from 0 to 1, written as per cent."""
+    """A square chart whose axes both go from 0 to the same share, written as per cent."""
 
     left: int
     top: int
@@ -76,20 +76,22 @@ class Panel:
     x_label: str
     y_label: str
     size: int = 240
+    end: float = 1.0
+    """Share at which the axes end."""
 
     def at(self, x: float, y: float) -> Point:
         """Return where a value is, in pixels."""
-        return self.left + x * self.size, self.top + (1 - y) * self.size
+        return self.left + x / self.end * self.size, self.top + (1 - y / self.end) * self.size
 
     def frame(self) -> Iterable[str]:
         """Draw the axes and what they say."""
         yield text(self.left, self.top - 30, self.title, "title")
-        yield line([self.at(0, 1), self.at(0, 0), self.at(1, 0)], "axis")
-        for share in (0, 0.5, 1):
+        yield line([self.at(0, self.end), self.at(0, 0), self.at(self.end, 0)], "axis")
+        for share in (0, self.end / 2, self.end):
             x, y = self.at(share, 0)
-            yield text(x, y + 16, f"{share:.0%}", "middle")
+            yield text(x, y + 16, f"{100 * share:g}%", "middle")
             x, y = self.at(0, share)
-            yield text(x - 6, y + 4, f"{share:.0%}", "end")
+            yield text(x - 6, y + 4, f"{100 * share:g}%", "end")
         yield text(self.left + self.size / 2, self.top + self.size + 34, self.x_label, "middle")
         yield text(self.left, self.top - 12, self.y_label)
 

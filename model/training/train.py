@@ -8,30 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import sklearn
 import xgboost
+from numpy.typing import NDArray
 
-from model.artifact import RiskBand, Schema, Training, save
+from model.artifact import RiskBand, Schema, Training, check_can_save, save
 from model.training.card import model_card
-from model.training.cross_validation import Measured, measured, train_and_cross_validate
-from model.training.dataset import Dataset, read_dataset
+from model.training.cross_validation import HeldOut, Measured, measured, train_and_cross_validate
+from model.training.dataset import Dataset, part, read_dataset
 from model.training.fitting import SEED, Fitted, plan_of
-from model.training.leaks import Leak, leaks
+from model.training.leaks import honest
 from model.training.pictures import pictures
-from predictions.errors import BadCustomerFile
-from predictions.refusals import LISTED_NAMES, bad_file, shown
 
+READ, ASKED = 0.2, 0.25
+"""Share of the progress when the file is read, and when its columns have been asked for leaks."""
 THRESHOLD = 0.5
-BANDS = (
-    RiskBand(name="Low", from_probability=0.0),
-    RiskBand(name="Medium", from_probability=0.3),
-    RiskBand(name="High", from_probability=0.6),
-)
+BANDS = (("Medium", 0.3, 1, 0.3), ("High", 0.6, 2, 0.1))
+"""Above `Low`: from which probability. Where hardly anybody reaches it: from how many times the
+average one, and for which share of the customers at most."""
+FEW_PREDICTED = 0.25
+"""Of those who left: the prediction says little if no more than so many reach the threshold."""
 
 
 def train(
@@ -51,9 +53,11 @@ def train(
     The same file gives the same bytes, on the same library versions.
     left_out: columns that are not to be features. kept: columns that are, though they seem to know
         the label.
-    progress: called every few rounds with the share of the work that is done, in [0, 1].
-    Raises BadCustomerFile when the file cannot be trained on.
+    progress: called often with the share of the work that is done, in [0, 1].
+    Raises BadCustomerFile when the file cannot be trained on; OSError, before any work, when `out`
+    cannot be written to.
     """
+    check_can_save(out)
     data = read_dataset(
         path,
         label=label,
@@ -61,14 +65,17 @@ def train(
         id_column=id_column,
         revenue_column=revenue_column,
         left_out=left_out,
+        kept=kept,
+        progress=part(progress, 0, READ),
     )
-    known = leaks(data)
-    certain = [leak for leak in known.found if leak.is_certain and leak.column not in kept]
-    if certain:
-        raise _leaking(certain)
-    fitted, held_out = train_and_cross_validate(data, SEED, progress)
+    known = honest(data, kept, part(progress, READ, ASKED))
+    fitted, held_out = train_and_cross_validate(data, SEED, part(progress, ASKED, 1))
     result = measured([held_out], THRESHOLD)
-    warnings = (*data.warnings, *known.warnings(result.metrics.auc))
+    warnings = (
+        *data.warnings,
+        *known.warnings(result.metrics.auc),
+        *_warnings_of_few(held_out),
+    )
     raw = bytes(fitted.booster.save_raw("ubj"))
     schema = Schema(
         version="",
@@ -79,7 +86,7 @@ def train(
         positive=data.positive,
         negative=data.negative,
         threshold=THRESHOLD,
-        bands=BANDS,
+        bands=bands(held_out.probability),
         booster_sha256=hashlib.sha256(raw).hexdigest(),
         calibration=fitted.calibration,
         metrics=result.metrics,
@@ -92,14 +99,35 @@ def train(
     return schema
 
 
-def _leaking(found: Sequence[Leak]) -> BadCustomerFile:
-    options = " ".join(f'--leave-out "{shown(leak.column)}"' for leak in found)
-    return bad_file(
-        "label-leak",
-        "The label leaks. " + " ".join(map(str, found[:LISTED_NAMES])),
-        f"If that is known only of customers who have left, train with {options}; if it is known "
-        "before they leave, with --keep instead.",
-        column=found[0].column,
+def bands(probability: NDArray[np.float64]) -> tuple[RiskBand, ...]:
+    """Choose where risk bands begin by predictions of customers that the model has not seen."""
+    average = float(probability.mean())
+    bounds = []
+    for _, usual, times, share in BANDS:
+        reached = max(times * average, float(np.quantile(probability, 1 - share)))
+        bounds.append(min(usual, _two_digits(reached)))
+    lowest = _two_digits(float(probability.min()))
+    # Of customers who are as good as alike none is at a higher risk.
+    if not all(below < above for below, above in pairwise((lowest, *bounds))):
+        bounds = [usual for _, usual, _, _ in BANDS]
+    named = zip((name for name, *_ in BANDS), bounds, strict=True)
+    return (
+        RiskBand(name="Low", from_probability=0.0),
+        *(RiskBand(name=name, from_probability=bound) for name, bound in named),
+    )
+
+
+def _two_digits(probability: float) -> float:
+    return float(f"{probability:.2g}")
+
+
+def _warnings_of_few(held_out: HeldOut) -> tuple[str, ...]:
+    left, predicted = int(held_out.left.sum()), int((held_out.probability >= THRESHOLD).sum())
+    if predicted > FEW_PREDICTED * left:
+        return ()
+    return (
+        f"{predicted:,} of {len(held_out.left):,} customers are predicted to leave, and {left:,} "
+        f"did: few reach a probability of {THRESHOLD:g}. Choose by risk band or probability.",
     )
 
 

@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -207,7 +209,7 @@ def test_train_refuses_a_leak_and_warns_of_one_that_is_kept(labelled, tmp_path):
     assert call("train", *given, "--leave-out", "bye").stderr == ""
 
 
-def test_evaluate_cv_measures_training_and_warns_of_a_leak(labelled):
+def test_evaluate_cv_measures_training_and_refuses_a_leak_as_train_does(labelled):
     given = (labelled, "--label", "left", "--positive", "gone", "--cv", "--seeds", "3,4")
     said = json.loads(call("evaluate", *given, "--json").stdout)
     assert (said["seeds"], said["metrics"]["rows"], said["warnings"]) == ([3, 4], 400, [])
@@ -215,9 +217,13 @@ def test_evaluate_cv_measures_training_and_warns_of_a_leak(labelled):
     printed = call("evaluate", *given).stdout
     assert f"AUC                      {said['metrics']['auc']:.4f} ± " in printed
     leaking(labelled)
-    told = call("evaluate", *given)
-    assert told.exit_code == 0
-    assert "warning: “bye” alone tells" in told.stderr
+    refused = call("evaluate", *given)
+    assert refused.exit_code == 2
+    assert "“bye” alone tells" in refused.stderr
+    assert '--leave-out "bye"' in refused.stderr
+    kept = call("evaluate", *given, "--keep", "bye")
+    assert kept.exit_code == 0
+    assert kept.stderr.startswith("warning: “bye” alone tells")
 
 
 @pytest.mark.parametrize(
@@ -225,12 +231,109 @@ def test_evaluate_cv_measures_training_and_warns_of_a_leak(labelled):
     [
         (["--cv", "--seeds", "1,x"], "'1,x' is no list of whole numbers"),
         (["--positive", "Yes"], "go with --cv"),
+        (["--keep", "tenure"], "go with --cv"),
     ],
 )
 def test_evaluate_refuses_options_that_make_no_sense(source, options, said):
     result = call("evaluate", source, "--label", "Churn", *options)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--label", ""], "'--label': a column's name cannot be blank"),
+        (["--id", " "], "'--id': a column's name cannot be blank"),
+        (["--leave-out", ""], "'--leave-out': a column's name cannot be blank"),
+        (["--label", os.fsdecode(b"l\xff")], "'--label': this is not UTF-8"),
+        (["--positive", os.fsdecode(b"\xff")], "'--positive': this is not UTF-8"),
+        (["--leave-out", "Plan"], "missing: Plan (the file has “plan”). Name it as the header"),
+        (["--keep", "Plan"], "missing: Plan (the file has “plan”). Name it as the header"),
+        (["--keep", "plan", "--leave-out", "plan"], "`plan` is given more than once"),
+        (
+            [f"--leave-out={name}" for name in ("customer", "plan", "charges", "country", "note")],
+            "No column is left to learn from. All are the label, the id, or left out by you.",
+        ),
+    ],
+)
+def test_train_says_which_option_is_wrong(labelled, tmp_path, options, said):
+    given = ["--label", "left", "--positive", "gone", "-o", tmp_path / "m", *options]
+    result = call("train", labelled, *given)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_revenue_may_be_kept(labelled, tmp_path):
+    given = ["--positive", "gone", "--revenue", "charges", "--keep", "charges", "--keep", "charges"]
+    assert call("train", labelled, "--label", "left", *given, "-o", tmp_path / "m").exit_code == 0
+
+
+def test_train_finds_out_before_any_work_that_it_cannot_write(labelled, tmp_path, monkeypatch):
+    def trained(*_given, **_named):
+        pytest.fail("it has trained")
+
+    monkeypatch.setattr("model.training.train.read_dataset", trained)
+    (tmp_path / "file").write_text("")
+    given = (labelled, "--label", "left", "--positive", "gone", "-o")
+    result = call("train", *given, tmp_path / "file" / "m")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"Not a directory: '{tmp_path}/file/m'\n")
+
+    def refused(*_given):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refused)  # a test's own user may be root
+    for folder in (tmp_path, tmp_path / "new" / "m"):
+        result = call("train", *given, folder)
+        assert result.exit_code == 1
+        assert result.stderr == f"Error: [Errno 13] Permission denied: '{folder}'\n"
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["predict", "evaluate"])
+def test_a_file_of_another_business_is_told_what_to_do(labelled, name):
+    result = call(name, labelled, *(["--label", "left"] if name == "evaluate" else []))
+    assert result.exit_code == 2
+    assert "it needs 19 columns, of which 19 are missing, as gender, SeniorCitizen, Partner." in (
+        result.stderr
+    )
+    assert "Train a model on customers of your own with `retainwise train`" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"", "Give a header and a row per customer."),
+        (b"a\0b,c\n1,2\n", "Save it as “CSV UTF-8” and give that file."),
+        (b"PK\3\4" + b"\0" * 100, "and give the CSV file."),
+        (b"\x1f\x8b" + b"\0" * 100, "Unpack it and give the CSV file that is in it."),
+    ],
+)
+def test_nobody_is_to_upload_anything_on_a_command_line(tmp_path, content, hint):
+    (tmp_path / "in.csv").write_bytes(content)
+    result = call("predict", tmp_path / "in.csv")
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_unfinished_beside_the_target(telco, tmp_path, number):
+    header, *rows = telco.read_text().splitlines(keepends=True)
+    source, target = tmp_path / "in.csv", tmp_path / "out" / "scored.csv"
+    source.write_text(header + "".join(rows) * 100)
+    target.parent.mkdir()
+    target.write_text("as before")
+    program = "from model.commands import predict; predict()"
+    command = [sys.executable, "-c", program, str(source), "-o", str(target)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while len(list(target.parent.iterdir())) == 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) == (1 if number == signal.SIGINT else 128 + number)
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_text() == "as before"
 
 
 def test_train_refuses_with_2_and_no_trace(labelled, tmp_path):

@@ -46,6 +46,13 @@ def read(cells, mark=None):
         ("£.50", 0.5),
         ("12 %", 12),
         ("12.5%", 12.5),
+        ("(1,234.50)", -1234.5),
+        ("1.234,50-", -1234.5),
+        ("( 5 )", -5),
+        ("5 -", -5),
+        ("($1,234.50)", -1234.5),
+        ("1.234,50 €-", -1234.5),
+        ("(1 234,5)", -1234.5),
     ],
 )
 def test_a_number_that_can_be_read_in_one_way_is_read_in_every_file(cell, value, mark):
@@ -61,6 +68,9 @@ def test_a_number_that_can_be_read_in_one_way_is_read_in_every_file(cell, value,
         ("1.234", ".", 1.234),
         ("$1,234", ".", 1234),
         ("1.234 €", ",", 1234),
+        ("(1,234)", ".", -1234),
+        ("1.234-", ".", -1.234),
+        ("($1,234)", ",", -1.234),
     ],
 )
 def test_one_group_of_three_is_read_by_the_files_decimal_mark(cell, mark, value):
@@ -121,6 +131,8 @@ def test_what_is_no_finite_number_is_told(cell, mark):
         ([["1,234", ".", ".", "29,85"]], ","),  # a mark alone is no number: it says nothing
         ([["1.234", ",", ",", "29.85"]], "."),
         ([["1,234", "5."], ["1,234", ".5"]], "."),
+        ([["1,234", "0.125", "-12345.678"]], "."),
+        ([["1,234", "12", "-7", "999.000"]], None),
         ([[]], None),
         ([], None),
     ],
@@ -129,7 +141,10 @@ def test_the_decimal_mark_is_told_by_the_cells_that_say_it(columns, mark):
     assert decimal_mark(sum(map(marks_of, columns), Counter())) == mark
 
 
-@pytest.mark.parametrize("cell", ["1,234", "1.234", "-1.234", "  999,000 ", "\t1,234\r\n"])
+@pytest.mark.parametrize(
+    "cell",
+    ["1,234", "1.234", "-1.234", "  999,000 ", "\t1,234\r\n", "(1,234)", "( $1,234 )", "1.234 -"],
+)
 def test_a_cell_that_may_be_two_numbers_is_found_among_the_others(cell):
     assert is_any_unclear(["5", cell, "", "x"])
 

@@ -41,6 +41,14 @@ def test_the_work_is_bounded_whatever_the_size(rows, columns):
     assert all(0.03 <= plan.learning_rate(depth) <= 0.3 for depth in plan.depths)
 
 
+@pytest.mark.parametrize("columns", [3_000, 16_000])
+def test_the_work_is_bounded_where_columns_are_more_than_rows(columns):
+    plan = plan_of(2_000, columns)
+    levels = plan.levels * plan.boosters * (plan.outer_folds + 1)
+    assert 2_000 * (columns + ROW_CELLS) * levels <= CELLS
+    assert plan.levels >= fitting.FEWEST_LEVELS_OF_ALL
+
+
 def test_the_larger_the_file_the_less_is_tried():
     plans = [plan_of(rows, 20) for rows in (10_000, 30_000, 100_000, 1_000_000)]
     boosters = [plan.boosters * (plan.outer_folds + 1) for plan in plans]

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from made_customers import BUSINESSES, Table, telephone
 from model.training.dataset import read_dataset
-from model.training.leaks import leaks
+from model.training.leaks import auc_of, leaks
 
 ROWS = 1_000
 
@@ -57,6 +58,21 @@ def test_a_column_that_knows_the_answer_is_certain(name, tmp_path):
     (leak,) = found(PLANTS[name], tmp_path)
     assert (leak.column, leak.is_certain) == ("planted", True)
     assert str(leak).startswith("“planted” ")
+
+
+def test_the_area_is_that_of_scikit_learn():
+    random = np.random.default_rng(0)
+    for rows, different in ((50, 3), (500, 40), (500, 10_000)):
+        left, rate = random.random(rows) < 0.3, random.integers(0, different, rows) / different
+        assert auc_of(left, rate) == pytest.approx(roc_auc_score(left, rate), abs=1e-12)
+    assert auc_of(np.array([False, True]), np.array([0.1, 0.9])) == 1
+
+
+def test_it_tells_how_far_it_is(tmp_path):
+    made, shares = telephone(), []
+    leaks(read_dataset(made.write(tmp_path / "in.csv"), **made.options), shares.append)
+    assert len(shares) > 5
+    assert shares == sorted(shares)
 
 
 def test_one_that_says_too_much_is_suspicious_only(tmp_path):

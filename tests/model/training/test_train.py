@@ -3,11 +3,13 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from made_customers import Table
 from model.artifact import Schema, load
 from model.scoring.predict import score_file
-from model.training.train import train
+from model.training.train import ASKED, READ, bands, train
 from predictions.errors import BadCustomerFile
 from predictions.record import Failure
 
@@ -45,6 +47,58 @@ def test_a_model_of_another_business_finds_kinds_and_scores(labelled, tmp_path):
     scored = score_file(labelled, result, model, threads=1, progress=lambda rows, share: None)
     assert (scored.rows, scored.rows_failed) == (400, 0)
     assert result.read_text().startswith('"customer","churn_probability",')
+
+
+def test_progress_is_told_from_the_first_column_read_to_the_end(labelled, tmp_path):
+    """A file of thousands of columns takes minutes before the first tree."""
+    header, *rows = labelled.read_text().splitlines()
+    more = ";".join(f"more {n}" for n in range(40))
+    cells = ";".join(str(n) for n in range(40))
+    labelled.write_text("\n".join([f"{header};{more}", *(f"{row};{cells}" for row in rows)]))
+    shares: list[float] = []
+    train(labelled, label="left", positive="gone", out=tmp_path / "m", progress=shares.append)
+    assert sum(0 < share < READ for share in shares) > 40
+    assert sum(READ < share < ASKED for share in shares) > 0
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def names_of(probability: np.ndarray) -> dict[str, float]:
+    return {band.name: band.from_probability for band in bands(probability)}
+
+
+def test_bands_are_the_usual_ones_where_customers_reach_them():
+    assert names_of(np.linspace(0.01, 0.9, 100)) == {"Low": 0, "Medium": 0.3, "High": 0.6}
+
+
+def test_where_few_leave_a_tenth_at_most_is_at_high_risk():
+    rare = np.linspace(0, 1, 1_001) ** 3 / 10
+    found = names_of(rare)
+    assert found == {"Low": 0, "Medium": 0.034, "High": 0.073}
+    assert 0.08 < (rare >= found["High"]).mean() <= 0.1
+    # Where nearly all of the risk is with a few, others near them are at none.
+    certain = np.array([0.001] * 980 + [0.8] * 20)
+    assert names_of(certain) == {"Low": 0, "Medium": 0.017, "High": 0.034}
+
+
+@pytest.mark.parametrize("probability", [0.03, 0.0287654, 0.5, 0.9])
+def test_bands_are_the_usual_ones_where_all_customers_are_alike(probability):
+    assert names_of(np.full(100, probability)) == {"Low": 0, "Medium": 0.3, "High": 0.6}
+
+
+def test_a_file_in_which_few_leave_gets_bands_of_its_own_and_is_warned_of_the_threshold(tmp_path):
+    random = np.random.default_rng(0)
+    table = Table(random, 3_000)
+    fee = random.gamma(2, 20, 3_000)
+    table.add("fee", [f"{amount:.2f}" for amount in fee])
+    one = table.made(fee / 30, "left", ("yes", "no"), rate=0.03)
+    out = tmp_path / "model"
+    schema = trained(one.write(tmp_path / "in.csv"), out, **{"positive": "yes"} | one.options)
+    medium, high = (band.from_probability for band in schema.bands[1:])
+    assert 0.02 < medium < 0.1
+    assert medium < high < 0.3
+    assert f"| Medium | {medium:g} |" in (out / "MODEL_CARD.md").read_text()
+    assert "few reach a probability of 0.5" in schema.training.warnings[0]
 
 
 def test_an_id_that_nobody_named_is_no_feature(labelled, tmp_path):
