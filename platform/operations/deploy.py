@@ -166,6 +166,7 @@ class _Run:
     def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
         of = self.of
         self._heal()
+        self._note_what_was_cut_off()
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
@@ -196,8 +197,7 @@ class _Run:
             self._note(release, "it was cancelled")
             raise
         except Exception as exc:
-            if self.held.is_over:  # the stack is somebody else's now
-                self._note(release, "the deploy lease was lost")
+            if self.held.is_over:  # the stack is somebody else's now, who notes that
                 raise
             self._put_back(release, str(exc))
         return of.releases.finish(release, "good")
@@ -218,6 +218,13 @@ class _Run:
         if self.held.is_over:
             raise LeaseLost(f"{of.account.stack}: the deploy lease was lost meanwhile")
 
+    def _note_what_was_cut_off(self) -> None:
+        """Note that of the newest release nobody is at work: the lease is ours."""
+        with suppress(DamagedRelease):  # of which more is said where it matters
+            newest = next(self.of.releases.newest_first(), None)
+            if newest is not None and newest.result == "running":
+                self.of.releases.finish(newest, "failed", "it was cut off")
+
     def _finish_what_was_cut_off(self, new: _New, config: Path) -> None:
         """Note that the newest release runs after all, where nobody was left to see it come up.
 
@@ -228,7 +235,7 @@ class _Run:
         except DamagedRelease as exc:
             self.of.say(f"warning: {exc}")
             return
-        if newest is None or newest.result not in ("running", "failed"):
+        if newest is None or newest.result != "failed":
             return
         if new.services_of is not None:
             is_known = new.services_of.id == newest.puts_back
@@ -249,7 +256,7 @@ class _Run:
         of = self.of
         of.say(f"release {failed.id} failed: {why}")
         if failed.what == "rollback":  # the last good one is what somebody wanted to get away from
-            of.releases.finish(failed, "failed", why)
+            self._note(failed, why)
             raise DeployFailed(f"{why}\nNothing was put back.")
         try:
             good = of.releases.last_good(before=failed.id)
@@ -257,7 +264,7 @@ class _Run:
             self._note(failed, why)
             raise DeployFailed(f"{why}\nNothing was put back: {exc}") from exc
         if good is None:
-            of.releases.finish(failed, "failed", why)
+            self._note(failed, why)
             raise DeployFailed(f"{why}\nThere is no good release to put back.")
         of.say(f"putting back release {good.id}")
         config = self._config(good)

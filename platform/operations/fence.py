@@ -66,6 +66,7 @@ class Fence:
         self._file = folder / "credentials.json"
         self._config = folder / "config"
         self._newest: dict[str, str] = {}
+        self._end: datetime | None = None
 
     def renew(self, holder: Holder) -> None:
         """Open a session that ends before the lease does, as it stands now.
@@ -92,7 +93,13 @@ class Fence:
             "token": session["SessionToken"],
             "expiry_time": session["Expiration"].isoformat(),
         }
+        self._end = end
         self._write(holder.renewed + _REFRESH_AT * self._length)
+
+    def use_to_the_end(self) -> None:
+        """Say of the newest session that it lasts to its end: no newer one is to be had."""
+        if self._end is not None:
+            self._write(self._end)
 
     @property
     def environment(self) -> Mapping[str, str | None]:

@@ -84,12 +84,15 @@ class LeaseTaken(OperationError):
 class LeaseLost(OperationError):
     """The lease is not ours any more: what runs under it has to stop.
 
-    cause: why it could not be renewed, where it is that.
+    is_taken: whether it is another's, or was broken; else it could not be renewed.
+    cause: why it could not, where there was an answer.
     """
 
-    def __init__(self, message: str, cause: Exception | None = None) -> None:
+    def __init__(
+        self, message: str, *, is_taken: bool = True, cause: Exception | None = None
+    ) -> None:
         super().__init__(message)
-        self.cause = cause
+        self.is_taken, self.cause = is_taken, cause
 
 
 @dataclass
@@ -262,7 +265,7 @@ class DeployLease:
         on_lost: Callable[[LeaseLost], None],
         *,
         on_held: Callable[[Holder], None] = lambda _holder: None,
-        on_silence: Callable[[], None] = lambda: None,
+        on_silence: Callable[[Exception | None], None] = lambda _cause: None,
         on_wait: Callable[[Holder], None] = lambda _holder: None,
     ) -> Iterator[Taking]:
         """Hold the lease for the block, renewed by a thread.
@@ -271,8 +274,8 @@ class DeployLease:
         on_lost: called once, by another thread, when the lease was lost: the block has to stop.
         on_held: called when it was taken and with each renewal, which counts only if this does not
             raise an error of the SDK's.
-        on_silence: called by another thread when half of the length has passed with no renewal: the
-            block should come to its end while it still can.
+        on_silence: called by another thread when half of the length has passed with no renewal,
+            with the reason where there is one: the block should come to its end while it can.
         on_wait: called with the holder that is waited for.
         Raises LeaseTaken, DamagedLease, and what `on_held` raises at first.
         """
@@ -364,7 +367,7 @@ class _Told:
     """Whom a keeper tells what; see DeployLease.held."""
 
     held: Callable[[Holder], None]
-    silence: Callable[[], None]
+    silence: Callable[[Exception | None], None]
     lost: Callable[[LeaseLost], None]
 
 
@@ -419,12 +422,12 @@ class _Keeper:
             if self._left_s(GIVE_UP_AT) <= 0:
                 why = f": {self._failure}" if self._failure else ": no answer"
                 end = "the deploy lease could not be renewed before its end"
-                self._lose(LeaseLost(end + why, self._failure))
+                self._lose(LeaseLost(end + why, is_taken=False, cause=self._failure))
             elif self._left_s(_ASK_AT) > 0:
                 is_told = False  # it was renewed meanwhile
             elif not is_told:
                 is_told = True
-                self._told.silence()
+                self._told.silence(self._failure)
 
     def _left_s(self, part: float) -> float:
         return self._renewed + part * self._length_s - time.monotonic()

@@ -78,6 +78,7 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
     a KeyboardInterrupt in it.
     """
     ending, lost = Ending(), list[LeaseLost]()
+    silence = list[Exception | None]()
 
     def stop(why: LeaseLost) -> None:
         lost.append(why)
@@ -89,21 +90,26 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
             "is at work still"
         )
 
+    def end_in_order(why: Exception | None) -> None:
+        silence.append(why)
+        fence.use_to_the_end()
+        ending.in_order()
+
     lease = DeployLease(account.session.client("dynamodb"), account.lease_table, account.stack)
     with TemporaryDirectory() as folder:
         fence = Fence(account, Path(folder), lease.length)
         with lease.held(
             *(whoami(), what, stop),
             on_held=fence.renew,
-            on_silence=ending.in_order,
+            on_silence=end_in_order,
             on_wait=wait,
         ) as taking:
             held = UnderLease(fence.account, taking.holder, lease, fence, ending)
             try:
-                with _ended_as_said(account, what, lost, ending):
+                with _ended_as_said(account, what, lost, silence, ending):
                     yield held
             except BaseException:
-                if ending.has_killed or _is_something_left(held.account):
+                if lost or ending.has_killed or _is_something_left(held.account):
                     taking.leave_to_end()
                 raise
         if lost:
@@ -112,7 +118,11 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
 
 @contextmanager
 def _ended_as_said(
-    account: StackAccount, what: str, lost: list[LeaseLost], ending: Ending
+    account: StackAccount,
+    what: str,
+    lost: list[LeaseLost],
+    silence: list[Exception | None],
+    ending: Ending,
 ) -> Iterator[None]:
     """Let the block end with what really ended it, and not with what came of that."""
     try:
@@ -130,21 +140,29 @@ def _ended_as_said(
             raise _explained(account, lost[0]) from exc
         if ending.was_asked_for:
             raise LeaseLost(
-                f"{account.stack}: the deploy lease could not be renewed for a while, so {what} "
-                "was ended in order as long as that was possible; what it had begun is noted, and "
-                f"the next deploy goes on from there. The last that was said: {exc}"
+                f"{account.stack}: the deploy lease could not be renewed for a while"
+                f"{_because(account, silence[-1])}. So this was ended in order, as long as that "
+                f"was possible: {what}. What it had begun is noted; the next deploy goes on from "
+                f"there. The last that was said: {exc}"
             ) from exc
         raise
 
 
 def _explained(account: StackAccount, lost: LeaseLost) -> LeaseLost:
-    if not isinstance(lost.cause, BotoCoreError | ClientError):
+    """Say of a lease that came to its end why, and what that leaves."""
+    if lost.is_taken:
         return lost
     return LeaseLost(
-        f"{account.stack}: the deploy lease could not be renewed before its end: "
-        f"{said_by_sdk(account.stack, lost.cause)}. What runs was ended; what it was in the middle "
-        "of, the next deploy looks at in AWS and settles"
+        f"{account.stack}: the deploy lease could not be renewed before its end"
+        f"{_because(account, lost.cause)}. What ran was ended; what it was in the middle of, the "
+        "next deploy looks at in AWS and settles"
     )
+
+
+def _because(account: StackAccount, cause: Exception | None) -> str:
+    if isinstance(cause, BotoCoreError | ClientError):
+        return f": {said_by_sdk(account.stack, cause)}"
+    return ": no answer"
 
 
 def _is_something_left(account: StackAccount) -> bool:

@@ -137,7 +137,6 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
     project, deploy, run, monkeypatch
 ):
     """As after a stall in which somebody else took it."""
-    monkeypatch.setattr(lease, "LENGTH_S", 3)
     dynamodb = project.emulator.client("dynamodb")
     table = f"{DEV}-deploy-lease"
     project.use_program(QUEUE.format(name="of-the-loser"))
@@ -149,6 +148,7 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
             time.sleep(4)
 
     with monkeypatch.context() as patch:
+        patch.setattr(lease, "LENGTH_S", 3)
         patch.setattr(project.provider, "before", lose_it)
         said = deploy("dev", code=1)
     assert "has lost the deploy lease: bob@laptop took it" in said

@@ -298,7 +298,7 @@ def test_who_cannot_renew_is_told_before_others_may_take_it(on_a_bad_line, lease
 
     silent = []
     with short.held(
-        "alice@host", "deploy", told, on_silence=lambda: silent.append(len(lost))
+        "alice@host", "deploy", told, on_silence=lambda _cause: silent.append(len(lost))
     ) as taking:
         line.cut.set()
         wait_until(lambda: bool(lost))
