@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools up test check format matrix soak fairness scan bench bench-model bench-worker transcripts browser screenshot diagram cost locks clean
+.PHONY: help install tools up test test-engine check format matrix soak fairness scan bench bench-model bench-worker transcripts browser screenshot diagram cost locks clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ test: check browser scan ## everything CI asks for
 
 matrix: install ## the failure matrix of docs/reliability.md: over 1,000 runs in which things go wrong
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
+
+test-engine: tools ## deploys killed, raced and stalled, 120 of them; a few in each `make test`
+	@PYTHONPATH=tests/support:platform $(BIN)/python -m engine.healing $(ENGINE)
 
 soak: install ## 10,000 predictions while workers are killed
 	@$(BIN)/python tests/support/soak.py $(SOAK)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DamagedLease",
     "DeployLease",
+    "Ends",
     "Holder",
     "LeaseLost",
     "LeaseTaken",
@@ -95,27 +97,24 @@ class LeaseLost(OperationError):
         self.is_taken, self.cause = is_taken, cause
 
 
+class Ends(Enum):
+    """How a taking ends."""
+
+    CLEAN = "it is given back"
+    LEFT = "it is given back, and the next holder is told that something may be left"
+    BY_ITSELF = "it is not given back: what was killed under it may have a call under way"
+
+
 @dataclass
 class Taking:
     """A lease that is held.
 
     holder: as it was taken.
+    ends: how it is to end; may be set until it does.
     """
 
     holder: Holder
-    _give_back: bool = True
-
-    def leave_to_end(self) -> None:
-        """Do not give it back: what was killed under it may have a call under way.
-
-        It ends by itself, and who takes it then knows that something may be left.
-        """
-        self._give_back = False
-
-    @property
-    def is_given_back(self) -> bool:
-        """Whether it is to be given back at the end of the block."""
-        return self._give_back
+    ends: Ends = Ends.CLEAN
 
 
 class DeployLease:
@@ -158,11 +157,10 @@ class DeployLease:
         )
         if seen is None:
             return ours
-        left_since, left_by = seen.left_since, seen.left_by
-        if seen.released is None:
-            left_since = min(left_since or seen.since, seen.since)
-            left_by |= {seen.host} if seen.host else set()
-        return replace(ours, left_since=left_since, left_by=left_by)
+        if seen.released is not None:
+            return replace(ours, left_since=seen.left_since, left_by=seen.left_by)
+        left_by = seen.left_by | ({seen.host} if seen.host else set())
+        return replace(ours, left_since=_left_since(seen), left_by=left_by)
 
     def _is_put(self, holder: Holder, seen: Holder | None) -> bool:
         """Write a taking unless somebody came between; then it has to be looked at anew."""
@@ -212,10 +210,19 @@ class DeployLease:
             raise LeaseLost(self._lost_to(holder, _item_of(exc))) from exc
         return renewed
 
-    def release(self, holder: Holder) -> None:
-        """Give it back; the item stays, to tell who had it. One that was lost is left alone."""
+    def release(self, holder: Holder, *, is_left: bool = False) -> None:
+        """Give it back; the item stays, to tell who had it. One that was lost is left alone.
+
+        is_left: whether the next holder has to look for what this one left.
+        """
+        expression = "SET #released = :now"
+        values: dict[str, Any] = {":now": as_number(self.now())}
+        if is_left:
+            expression += ", #left_since = :left_since, #left_by = :left_by"
+            values[":left_since"] = as_number(_left_since(holder))
+            values[":left_by"] = {"SS": sorted({*holder.left_by, holder.host})}
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            self._change(holder, "SET #released = :now", {":now": as_number(self.now())})
+            self._change(holder, expression, values)
 
     def note_all_settled(self, holder: Holder) -> None:
         """Note that nothing is left of those before. Raises LeaseLost."""
@@ -298,13 +305,13 @@ class DeployLease:
             yield taking
         finally:
             # Lost, it is another's, or its sessions have not ended yet.
-            if keeper.stop() and taking.is_given_back:
-                self._try_to_release(holder)
+            if keeper.stop() and taking.ends is not Ends.BY_ITSELF:
+                self._try_to_release(holder, is_left=taking.ends is Ends.LEFT)
 
-    def _try_to_release(self, holder: Holder) -> None:
+    def _try_to_release(self, holder: Holder, *, is_left: bool = False) -> None:
         """Release it. What cannot be ends by itself; what the block has to say matters more."""
         with suppress(BotoCoreError, ClientError):
-            self.release(holder)
+            self.release(holder, is_left=is_left)
 
     def _outlive(self, seen: Holder) -> None:
         """Wait for the end of a lease. Raises LeaseTaken when its holder turns out to be alive."""
@@ -438,6 +445,11 @@ class _Keeper:
                 return
             self._is_over.set()
         self._told.lost(lost)
+
+
+def _left_since(holder: Holder) -> datetime:
+    """Since when there may be something left, where a holder has left something, too."""
+    return min(holder.left_since or holder.since, holder.since)
 
 
 def clock_time(time: datetime, now: datetime) -> str:

@@ -1,7 +1,8 @@
 """What is done to a stack under its deploy lease: by whom, in which sessions, and how it ends.
 
-However it ends, whoever comes next needs nobody's help: what was ended in order left nothing, and
-from what was not the lease is not given back, so that the next one knows to look (`heal`).
+However it ends, whoever comes next needs nobody's help: what was ended in order left nothing; of
+anything else the lease tells the next holder, who looks (`heal`). It is not given back while a call
+may be under way still.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from operations.engine import Ending, Engine
 from operations.errors import OperationError
 from operations.fence import Fence
 from operations.heal import Say, heal
-from operations.lease import DeployLease, Holder, LeaseLost
+from operations.lease import DeployLease, Ends, Holder, LeaseLost
 from operations.state import locks, was_cut_off
 
 
@@ -109,8 +110,10 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
                 with _ended_as_said(account, what, lost, silence, ending):
                     yield held
             except BaseException:
-                if lost or ending.has_killed or _is_something_left(held.account):
-                    taking.leave_to_end()
+                if ending.has_killed:
+                    taking.ends = Ends.BY_ITSELF
+                elif not lost and _is_something_left(held.account):
+                    taking.ends = Ends.LEFT
                 raise
         if lost:
             raise _explained(account, lost[0])

@@ -85,12 +85,14 @@ def test_the_cli_starts_the_stand_ins_itself_and_they_end_with_it(project, deplo
 
 
 def plugins_of(project):
-    """The plugins that still run, of whoever started them in this project."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any("pulumi-resource-aws" in part for part in process.info["cmdline"] or ())
-    ]
+    """The plugins that still run and act in this project's account, of whoever started them."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        is_plugin = any("pulumi-resource-aws" in part for part in process.info["cmdline"] or ())
+        endpoint = (process.info["environ"] or {}).get("AWS_ENDPOINT_URL")
+        if is_plugin and endpoint == project.emulator.endpoint:
+            found.append(process)
+    return found
 
 
 def test_a_deploy_that_is_cancelled_ends_in_order_and_the_next_one_goes_on(project, deploy, run):

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
-from operations.lease import DamagedLease, DeployLease, LeaseLost, LeaseTaken
+from operations.lease import DamagedLease, DeployLease, Ends, LeaseLost, LeaseTaken
 
 TABLE = "local-retainwise-deploy-lease"
 SHORT_S = 0.6
@@ -379,8 +379,18 @@ def test_a_lease_is_given_back_at_once_where_no_session_can_be_had(lease):
 
 def test_who_was_killed_in_the_middle_does_not_give_it_back(short):
     with short.held("alice@host", "deploy", never) as taking:
-        taking.leave_to_end()
+        taking.ends = Ends.BY_ITSELF
     assert short.last().released is None
+
+
+def test_who_left_something_gives_it_back_and_the_next_is_told(lease):
+    with lease.held("alice@host", "deploy", never) as taking:
+        taking.ends = Ends.LEFT
+    last = lease.last()
+    assert last.released is not None
+    following = lease.take("bob@host", "deploy")
+    assert following.left_since == taking.holder.since
+    assert following.left_by == {taking.holder.host}
 
 
 def test_the_time_is_aws_s_and_not_the_machine_s(dynamodb, stack, monkeypatch):

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -55,11 +54,20 @@ class Deploy:
             time.sleep(0.01)
         return False
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send it to the deploy and all that it started."""
+    def stall(self) -> None:
+        """Stop the deploy and all that it started, where they are."""
         for one in self._all():
             with suppress(psutil.NoSuchProcess):
-                one.send_signal(number)
+                one.suspend()
+
+    def wake(self) -> None:
+        """Let them go on; what acts in AWS a moment before what could keep it from that."""
+        deploy, *started = self._all()
+        for one in reversed(started):
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
+        time.sleep(0.5)
+        deploy.resume()
 
     def let_go_on(self) -> None:
         """Let what stopped on purpose go on, if it is alive."""
@@ -301,17 +309,17 @@ def stalled(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any
 
     It may then change nothing any more, in the account or in the state.
     """
-    version = there.another(chance)
+    version = how.pop("version", None) or there.another(chance)
     where = how.pop("where", None) or chance.choice(["any time", "before", "signed", "after"])
     deploy, has_ended = _stopped(there, version, where, chance, **how)
     if not has_ended:
-        deploy.signal(signal.SIGSTOP)
+        deploy.stall()
     deploy.let_go_on()  # as soon as it wakes
     other = there.next_version()
     said_by_other = there.deploy(other)
     before = there.snapshot()
     if not has_ended:
-        deploy.signal(signal.SIGCONT)
+        deploy.wake()
     said = deploy.said()
     assert there.snapshot() == before, f"{said}\n{said_by_other}"
     assert has_ended or deploy.process.returncode == 1, said
