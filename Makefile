@@ -61,7 +61,7 @@ matrix: install ## the failure matrix of docs/reliability.md: over 1,000 runs in
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
 test-engine: tools ## deploys killed, raced and stalled, 120 of them; a few in each `make test`
-	@PYTHONPATH=tests/support:platform $(BIN)/python -m engine.healing $(ENGINE)
+	@PYTHONPATH=tests/support:platform $(BIN)/python -m engine.healing.many $(ENGINE)
 
 soak: install ## 10,000 predictions while workers are killed
 	@$(BIN)/python tests/support/soak.py $(SOAK)

@@ -205,10 +205,7 @@ def load(folder: Path) -> Model:
 
 
 def _read_schema(folder: Path) -> Schema:
-    try:
-        schema = read_schema(folder, Schema)
-    except RecursionError as exc:
-        raise BadArtifact(f"{folder / SCHEMA_FILE}: is nested too deep for a schema") from exc
+    schema = read_schema(folder, Schema)
     expected = schema.with_version(schema.version.rpartition("-")[0]).version
     if schema.version != expected:
         raise BadArtifact(

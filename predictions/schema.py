@@ -107,6 +107,8 @@ def read_schema(folder: Path, kind: type[S]) -> S:
     try:
         content = json.loads(read_bytes(path))
         found = content["format"]
+    except RecursionError as exc:
+        raise BadArtifact(f"{path}: is nested too deep for a schema") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise BadArtifact(f"{path}: is not the schema of a model ({exc!r})") from exc
     if found != FORMAT:

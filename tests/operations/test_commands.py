@@ -66,7 +66,7 @@ def test_who_holds_the_lease_is_told_and_not_by_what(bootstrapped, lease):
     lease.renew(held)
     said = told("lease", "local")
     assert said.startswith("local: alice@host holds the deploy lease to deploy 1a2b3c4, since ")
-    assert "(3 min 2" in said
+    assert "(3 min " in said
     assert "renewed 0 s ago" in said or "renewed 1 s ago" in said
     as_json = told("lease", "local", "--json")
     answer = json.loads(as_json)
@@ -95,6 +95,34 @@ def test_a_lease_that_ended_by_itself_says_so(bootstrapped):
     lease.take("alice@host", "deploy 1a2b3c4")
     assert "is free; alice@host had it last" in (said := told("lease", "local"))
     assert "until it ended by itself at" in said
+
+
+def broken(name):
+    return CliRunner().invoke(main, ["lease", "local", "--break"], input=f"{name}\n")
+
+
+def test_breaking_a_lease_says_what_will_happen_and_wants_the_holder_s_name(lease):
+    held = lease.take("alice@host", "deploy 1a2b3c4")
+    outcome = broken("bob@host")
+    assert outcome.exit_code == 2
+    assert "alice@host holds the deploy lease of local to deploy 1a2b3c4" in outcome.stderr
+    assert "ended within 10 s, in the middle of what it does" in outcome.stderr
+    assert "'bob@host' does not hold it; nothing was changed" in outcome.stderr
+    assert lease.last() == held
+    outcome = broken("alice@host")
+    assert outcome.exit_code == 0, outcome.output
+    assert " broke it; it is free at " in outcome.stdout
+    assert lease.last().broken_by is not None
+    answer = json.loads(told("lease", "local", "--json"))
+    assert (answer["held"], answer["last"]["broken_by"]) == (True, lease.last().broken_by)
+
+
+def test_a_lease_that_nobody_holds_is_not_broken(lease):
+    outcome = broken("alice@host")
+    assert outcome.exit_code == 2
+    assert "nobody holds the deploy lease" in outcome.stderr
+    lease.release(lease.take("alice@host", "deploy 1a2b3c4"))
+    assert broken("alice@host").exit_code == 2
 
 
 def test_a_damaged_lease_is_one_line_and_a_failure(bootstrapped, lease):

@@ -1,7 +1,7 @@
 """Many deploys that are killed, raced and stalled: `make test-engine`.
 
-    python -m engine.healing [--seed 7]                       all, written into docs/
-    python -m engine.healing --killed 5 --raced 5 --stalled 5 a few, only printed
+    python -m engine.healing.many [--seed 7]                       all, written into docs/
+    python -m engine.healing.many --killed 5 --raced 5 --stalled 5 a few, only printed
 
 The figures are those of docs/deploys-healed.json, which docs/infrastructure.md shows.
 """
