@@ -111,6 +111,7 @@ class Fence:
             "AWS_CONFIG_FILE": str(self._config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_REGION": self._account.region,
+            "AWS_DEFAULT_REGION": self._account.region,  # an older name, that some SDKs read alone
         }
 
     @property
