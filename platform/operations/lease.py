@@ -415,7 +415,7 @@ class _Keeper:
                 self._told.held(self._lease.renew(self._holder))
             except LeaseLost as exc:
                 self._lose(exc)
-            except (BotoCoreError, ClientError) as exc:
+            except (BotoCoreError, ClientError, OperationError, OSError) as exc:
                 self._failure = exc
                 pause = _RETRY_AT
             else:

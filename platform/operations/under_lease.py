@@ -165,7 +165,7 @@ def _explained(account: StackAccount, lost: LeaseLost) -> LeaseLost:
 def _because(account: StackAccount, cause: Exception | None) -> str:
     if isinstance(cause, BotoCoreError | ClientError):
         return f": {said_by_sdk(account.stack, cause)}"
-    return ": no answer"
+    return ": no answer" if cause is None else f": {cause}"
 
 
 def _is_something_left(account: StackAccount) -> bool:

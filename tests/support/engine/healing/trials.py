@@ -123,13 +123,12 @@ class Field:
         environment: what it has beside, or instead of, this process's.
         """
         checkout = self._checkout(version)
-        options = json.dumps({"length_s": length_s, "without": without})
         allowed = [part for name in MAY_GO for part in ("--allow-replace", name)]
-        command = ["deploy", STACK, "--yes", *allowed, "--project", str(checkout)]
+        arguments = ("deploy", STACK, "--yes", *allowed, "--project", str(checkout))
         output = self.folder / f"output-{next(self._numbers)}"
         with output.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, str(_DEPLOY), options, *command],
+                self._command(without, length_s, *arguments),
                 env={
                     **_with_path(),
                     JOURNAL: str(self.journal),
@@ -161,6 +160,10 @@ class Field:
         alarms = self.project.emulator.client("cloudwatch").describe_alarms()["MetricAlarms"]
         return int(alarms[0]["Threshold"]) if alarms else EMPTY
 
+    def _command(self, without: Without | None, length_s: float, *arguments: str) -> list[str]:
+        options = json.dumps({"length_s": length_s, "without": without})
+        return [sys.executable, str(_DEPLOY), options, *arguments]
+
     def _checkout(self, version: int) -> Path:
         """Lay out the project with this version of the program, beside the others."""
         checkout = self.folder / f"version-{version}"
@@ -191,15 +194,17 @@ class Field:
         assert self._state().get("pending_operations") is None
         known = [one["urn"] for one in self._state().get("resources", ())]
         assert len(known) == len({*known}), "something is in the state twice"
-        command = ("drift", STACK, "--json", "--project", str(self._checkout(version)))
         drift = subprocess.run(
-            [sys.executable, "-m", "retainwise.cli", *command],
+            self._command(
+                None, LENGTH_S, "drift", STACK, "--project", str(self._checkout(version))
+            ),
             env=_with_path(),
             capture_output=True,
             text=True,
             check=False,
         )
         assert drift.returncode == 0, drift.stdout + drift.stderr
+        assert drift.stdout.startswith("no drift; ")
 
     def snapshot(self) -> Mapping[str, Any]:
         """Describe all that a deploy could change: the account and every object of the state."""
