@@ -58,11 +58,14 @@ def _holder(stack: str, table: str) -> Holder:
 
 
 def _refusal(token: str | None, holder: Holder, now: datetime) -> str | None:
-    """Say why this is not the holder's own update; none when it is."""
+    """Say why this is not the holder's own update; none when it is.
+
+    now: by this machine's clock, so it ends no lease: AWS does, by its own (`operations.fence`).
+    """
+    if token == holder.token and holder.released is None:
+        return None
     if not holder.holds(now):
         over = "Nobody holds it now"
         return f"{over}: the one that this update was started under is over" if token else over
-    if token == holder.token:
-        return None
     since = f"{holder.since:%Y-%m-%d %H:%M:%S} UTC"
     return f"{holder.owner} holds it since {since} to {holder.what}"
