@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from emulator import Emulator, running_emulator
+from engine.healing.trials import Field, a_field
 from engine.readiness import Readiness, readiness
 from engine.workspace import Workspace, workspace
 from operations import toolchain
@@ -38,6 +39,13 @@ def project(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Ite
     """A Pulumi project whose programs make what they declare in the local cloud."""
     with workspace(tmp_path_factory.mktemp("engine"), emulator) as project:
         yield project
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Field]:
+    """An account of a module's own for deploys that are processes, with nothing in it at first."""
+    with a_field() as there:
+        yield there
 
 
 @pytest.fixture

@@ -14,19 +14,13 @@ import psutil
 import pytest
 
 from engine.healing.ten import NAME, STACK
-from engine.healing.trials import LENGTH_S, a_field
+from engine.healing.trials import LENGTH_S
 from localcloud.cloud import ACCOUNT_ID
 from operations.lease import DeployLease, table_name
 
 IN_ORDER = "what it had begun was ended and is noted; the next deploy goes on from there"
 WAITED = "waiting to see whether that is at work still"
 LEFT = "when the last run was killed"
-
-
-@pytest.fixture(scope="module")
-def there():
-    with a_field() as there:
-        yield there
 
 
 @pytest.fixture

@@ -8,12 +8,6 @@ import pytest
 from engine.healing.trials import a_field, killed
 
 
-@pytest.fixture(scope="module")
-def there():
-    with a_field() as there:
-        yield there
-
-
 @pytest.mark.parametrize(
     ("where", "_number"),
     [("after", 1), ("any time", 1), ("before", 1), ("any time", 2), ("after", 2)],

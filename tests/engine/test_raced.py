@@ -8,12 +8,6 @@ import pytest
 from engine.healing.trials import a_field, raced
 
 
-@pytest.fixture(scope="module")
-def there():
-    with a_field() as there:
-        yield there
-
-
 @pytest.mark.parametrize("number", range(5))
 def test_two_are_never_both_at_work(there, number, seed):
     raced(there, seed)

@@ -8,12 +8,6 @@ import pytest
 from engine.healing.trials import a_field, stalled
 
 
-@pytest.fixture(scope="module")
-def there():
-    with a_field() as there:
-        yield there
-
-
 @pytest.mark.parametrize(
     ("where", "_number"),
     [("before", 1), ("signed", 1), ("after", 1), ("any time", 1), ("any time", 2)],
