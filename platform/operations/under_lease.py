@@ -25,7 +25,7 @@ from operations.errors import OperationError
 from operations.fence import Fence
 from operations.heal import Say, heal
 from operations.lease import DeployLease, Holder, LeaseLost
-from operations.state import locks, was_cut_off
+from operations.state import StateLocked, locks, was_cut_off
 
 
 class Cancelled(OperationError):
@@ -84,6 +84,12 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
         ending.now()
 
     def wait(holder: Holder) -> None:
+        if holder.broken_by is not None:
+            say(
+                f"{holder.broken_by} broke the deploy lease that {holder.owner} held to "
+                f"{holder.what}; waiting for its end"
+            )
+            return
         say(
             f"{holder.owner} holds the deploy lease to {holder.what}; waiting to see whether that "
             "is at work still"
@@ -102,6 +108,8 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
             try:
                 with _ended_as_said(account, what, lost, ending):
                     yield held
+            except StateLocked:
+                raise  # before anything was begun, and the lock is nobody's who held the lease
             except BaseException:
                 if ending.has_killed or _is_something_left(held.account):
                     taking.leave_to_end()

@@ -97,6 +97,40 @@ def test_a_lease_that_ended_by_itself_says_so(bootstrapped):
     assert "until it ended by itself at" in said
 
 
+def breaking(typed):
+    return CliRunner().invoke(main, ["lease", "local", "--break"], input=typed)
+
+
+def test_a_lease_is_broken_by_who_names_its_holder(lease):
+    lease.take("alice@host", "deploy 1a2b3c4")
+    outcome = breaking("alice@host\n")
+    assert outcome.exit_code == 0, outcome.output
+    assert "alice@host holds the deploy lease of local to deploy 1a2b3c4" in outcome.stderr
+    assert "that is ended within 10 s" in outcome.stderr
+    assert "free at its end, 60 s after it was last renewed" in outcome.stderr
+    assert "local: alice@host held the deploy lease" in outcome.stdout
+    assert lease.last().broken_by is not None
+
+
+@pytest.mark.parametrize(("typed", "code"), [("bob@host\n", 2), ("", 1)], ids=["other", "nobody"])
+def test_who_names_another_or_nobody_breaks_no_lease(lease, typed, code):
+    lease.take("alice@host", "deploy 1a2b3c4")
+    assert breaking(typed).exit_code == code
+    assert lease.last().broken_by is None
+
+
+def test_a_lease_that_nobody_holds_cannot_be_broken(lease):
+    lease.release(lease.take("alice@host", "deploy 1a2b3c4"))
+    outcome = breaking("alice@host\n")
+    assert outcome.exit_code == 2
+    assert "nobody holds the deploy lease, so there is nothing to break" in outcome.stderr
+
+
+def test_a_stack_without_any_state_says_so(bootstrapped):
+    said = told("state", "local")
+    assert said.startswith("local: there is no version of a state in s3://local-retainwise-state-")
+
+
 def test_a_damaged_lease_is_one_line_and_a_failure(bootstrapped, lease):
     item = {"stack": {"S": "local"}, "token": {"S": "1"}}
     bootstrapped.client("dynamodb").put_item(TableName=TABLE, Item=item)
