@@ -28,8 +28,8 @@ class Holder:
     released: when it was given back; none where it is held, or has ended by itself.
     host: the machine that it works on, as Pulumi's own lock names it.
     broken_by: who ended it early; it cannot be renewed any more.
-    left_since: since when there may be something left, such as Pulumi's lock, of holders before
-        who did not give the lease back; none where nothing is.
+    left_since, left_until: in which time something may have been left, such as Pulumi's lock, by
+        holders before who did not end in order; none where nothing was.
     left_by: their machines.
     """
 
@@ -43,6 +43,7 @@ class Holder:
     host: str = ""
     broken_by: str | None = None
     left_since: datetime | None = None
+    left_until: datetime | None = None
     left_by: frozenset[str] = frozenset()
 
     def holds(self, now: datetime) -> bool:
@@ -62,7 +63,7 @@ def as_item(stack: str, holder: Holder) -> dict[str, Any]:
     texts |= {"broken_by": holder.broken_by} if holder.broken_by else {}
     times = {
         name: getattr(holder, name)
-        for name in ("since", "renewed", "expires", "released", "left_since")
+        for name in ("since", "renewed", "expires", "released", "left_since", "left_until")
         if getattr(holder, name) is not None
     }
     for name, text in texts.items():
@@ -91,6 +92,7 @@ def read_item(stack: str, item: Item) -> Holder:
             host=_text(item, "host") if "host" in item else "",
             broken_by=_text(item, "broken_by") if "broken_by" in item else None,
             left_since=_time(item, "left_since") if "left_since" in item else None,
+            left_until=_time(item, "left_until") if "left_until" in item else None,
             left_by=frozenset(item.get("left_by", {}).get("SS", ())),
         )
     except ValueError as exc:

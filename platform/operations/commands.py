@@ -95,7 +95,7 @@ def lease(stack: str, is_to_break: bool, as_json: bool, folder: Path | None) -> 
         now = deploy_lease.now()
         if is_to_break:
             _break(deploy_lease, stack, last, now)
-            last = deploy_lease.last()
+            last, now = deploy_lease.last(), deploy_lease.now()
     if as_json:
         is_held = last is not None and last.holds(now)
         click.echo(json.dumps({"stack": stack, "held": is_held, "last": _as_json(last)}, indent=1))
@@ -116,8 +116,9 @@ def _break(lease: DeployLease, stack: str, last: Holder | None, now: datetime) -
         f"{last.owner} holds the deploy lease of {stack} to {last.what}, since "
         f"{clock_time(last.since, now)} ({lasting(last.since, now)}), and renewed it "
         f"{lasting(last.renewed, now)} ago.\nIf it is broken, that is ended within {at_most} s, in "
-        "the middle of what it does, and AWS refuses what it still asks. The lease is free at "
-        f"{clock_time(last.expires, now)}; the next deploy then settles what was left.",
+        "the middle of what it does, and AWS refuses what it still asks. The lease is free at its "
+        f"end, {round(lease.length.total_seconds())} s after it was last renewed; the next deploy "
+        "waits for that and settles what was left.",
         err=True,
     )
     named = click.prompt("The holder's name, to break it", err=True).strip()
@@ -377,17 +378,19 @@ def state(stack: str, restore: str | None, limit: int, yes: bool, folder: Path |
 
     from localcloud.program import CHECKOUT
     from operations.account import StackAccount, explained
+    from operations.state import backend_url, version_of, versions
     from operations.state import restore as put_back
-    from operations.state import version_of, versions
     from operations.under_lease import under_lease
 
     with explained(stack):
         account = StackAccount.of(stack, folder or CHECKOUT)
         if restore is None:
             header = ("VERSION", "WRITTEN (UTC)", "BYTES", "RESOURCES", "")
-            say_table(
-                [header, *(_version(account, one) for one in islice(versions(account), limit))]
-            )
+            listed = [_version(account, one) for one in islice(versions(account), limit)]
+            if listed:
+                say_table([header, *listed])
+            else:
+                click.echo(f"{stack}: there is no version of a state in {backend_url(account)}")
             return
         version = version_of(account, restore)
         if not confirmed(f"Write version {restore} of the state of {stack} as the newest?", yes):

@@ -197,7 +197,7 @@ class _Run:
             self._note(release, "it was cancelled")
             raise
         except Exception as exc:
-            if self.held.is_over:  # the stack is somebody else's now, who notes that
+            if self.held.is_over:  # what is to be done now, the next one does
                 raise
             self._put_back(release, str(exc))
         return of.releases.finish(release, "good")
@@ -270,7 +270,6 @@ class _Run:
         config = self._config(good)
         plan = self.folder / "put-back.json"
         try:
-            self._heal()  # the engine itself may have been killed
             changes = changes_of(
                 of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
             )

@@ -219,9 +219,11 @@ class Engine:
         """Run the CLI for the block; give the process and what it will have said of errors."""
         if self.ending.was_asked_for:
             raise EngineFailed(f"{self.stack}: pulumi {arguments[0]}", ["it was not started"])
-        with (
-            subprocess.Popen(
-                [toolchain.pulumi(), *arguments, *_QUIET],
+        command: list[str] = [str(toolchain.pulumi()), *arguments, *_QUIET]
+
+        def start() -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                command,
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -230,10 +232,9 @@ class Engine:
                 text=True,
                 # Ctrl-C reaches us alone, and we tell it: told twice, it leaves things half done.
                 process_group=0,
-            ) as process,
-            _read(process.stderr) as said,
-            self.ending.holding(process),
-        ):
+            )
+
+        with self.ending.running(start) as process, _read(process.stderr) as said:
             yield process, said
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
@@ -267,9 +268,11 @@ class Ending:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._told: subprocess.Popen[str] | None = None
+        self._turn = threading.RLock()
         self._asked = threading.Event()
         self.has_killed = False
-        """Whether a CLI was killed in the middle of what it did."""
+        """Whether a CLI was killed in the middle of what it did, by whomever."""
 
     @property
     def was_asked_for(self) -> bool:
@@ -279,33 +282,64 @@ class Ending:
     def in_order(self) -> None:
         """Let it end what it has begun, and note that."""
         self._asked.set()
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()  # told once, that is what it does
+        with self._turn:
+            if self._process is not None:
+                self._tell(self._process)
 
     def now(self) -> None:
         """Kill it: what it does no longer counts."""
         self._asked.set()
-        if self._process is not None:
-            self._kill(self._process)
+        self.whatever_runs()
+
+    def whatever_runs(self) -> None:
+        """Kill what is at work still, where a signal has ended the wait for it."""
+        with self._turn:
+            if self._process is not None:
+                self._kill(self._process)
 
     @contextmanager
-    def holding(self, process: subprocess.Popen[str]) -> Iterator[None]:
-        """Know the process for the block; afterwards it has ended, with all that it started."""
-        self._process = process
-        if self._asked.is_set():
-            self._kill(process)
-        try:
-            yield
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    _wait_for(process)
-                except BaseException:  # told twice: nothing of it may outlive the lease
+    def running(
+        self, start: Callable[[], subprocess.Popen[str]]
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Start a process and know it for the block.
+
+        Afterwards it has ended with all that it started, or a signal came while that was waited
+        for: then `whatever_runs` is to be called.
+        """
+        with start() as process:
+            self._process = process
+            try:
+                if self._asked.is_set():
                     self._kill(process)
-                    raise
-            if process.returncode is not None and process.returncode < 0:
-                _kill(process)  # by somebody else, who left what it had started
+                yield process
+            finally:
+                self._end(process)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        if process.poll() is None:
+            self._tell(process)
+            try:
+                _wait_for(process)
+            except BaseException:  # told twice: nothing of it may outlive the lease
+                self._kill(process)
+                raise
+        self._look_how_it_ended(process)
+        with self._turn:
+            self._process = None  # its id may be another's from now on
+
+    def _tell(self, process: subprocess.Popen[str]) -> None:
+        """Tell it once, whoever wants to: told twice, it leaves things half done."""
+        with self._turn:
+            if self._told is not process and process.poll() is None:
+                self._told = process
+                process.terminate()
+
+    def _look_how_it_ended(self, process: subprocess.Popen[str]) -> None:
+        if process.returncode is None:
+            return
+        if process.returncode < 0:
+            _kill(process)  # what it had started
+        self.has_killed |= process.returncode < 0 or process.returncode == _TOLD_TWICE
 
     def _kill(self, process: subprocess.Popen[str]) -> None:
         self.has_killed |= process.poll() is None
@@ -325,6 +359,8 @@ def _wait_for(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+_TOLD_TWICE = 8
+"""How the CLI ends at a second signal, at once."""
 # What it says depends on the command.
 _NO_STACK = ("no stack named", "no stack selected")
 # In a bucket that never had a state it begins with this, which no deploy may write.

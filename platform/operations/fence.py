@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import boto3
 import botocore.session
+from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 
@@ -31,10 +33,17 @@ _SESSION_S = 900  # the shortest that AWS gives
 # Asked for anew so early, a session's end is never met by a call of a deploy that is well.
 _REFRESH_AT = 1 / 2
 
+PATIENCE = CLIENT_CONFIG.merge(
+    Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+)
+"""Of the calls by which a lease is kept: one that hangs must not cost it."""
+
 # What would be taken for credentials before those of the file.
-_OTHERS = (
+_OTHER_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_ACCESS_KEY",  # so Go's SDK spells them, too
+    "AWS_SECRET_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -61,18 +70,20 @@ class Fence:
     def __init__(self, account: StackAccount, folder: Path, length: timedelta) -> None:
         self._account = account
         # Its own, made here: sessions are not for several threads.
-        self._sts = account.session.client("sts")
+        self._sts = account.session.client("sts", config=PATIENCE)
         self._length = length
         self._file = folder / "credentials.json"
         self._config = folder / "config"
         self._newest: dict[str, str] = {}
-        self._end: datetime | None = None
+        self._end = datetime.now(UTC)
+        self._turn = threading.Lock()
 
     def renew(self, holder: Holder) -> None:
         """Open a session that ends before the lease does, as it stands now.
 
         Raises MayNotDeploy and the SDK's errors.
         """
+        asked = datetime.now(UTC)  # by the clock by which SDKs judge how long credentials last
         role = self._account.deploy_role_arn
         end = holder.renewed + GIVE_UP_AT * self._length
         name = _NOT_OF_A_SESSION_NAME.sub("-", holder.owner)[:_LONGEST_SESSION_NAME]
@@ -93,21 +104,19 @@ class Fence:
             "token": session["SessionToken"],
             "expiry_time": session["Expiration"].isoformat(),
         }
-        self._end = end
-        self._write(holder.renewed + _REFRESH_AT * self._length)
+        self._end = asked + GIVE_UP_AT * self._length
+        self._write(asked + _REFRESH_AT * self._length)
 
     def use_to_the_end(self) -> None:
         """Say of the newest session that it lasts to its end: no newer one is to be had."""
-        if self._end is not None:
-            self._write(self._end)
+        self._write(self._end)
 
-    @property
     def environment(self) -> Mapping[str, str | None]:
-        """What leads an SDK in another process to the newest session; none: it is unset."""
+        """Give what leads an SDK in another process to the newest session; none: it is unset."""
         self._config.write_text(
             f"[default]\ncredential_process = cat {shlex.quote(str(self._file))}\n", "utf-8"
         )
-        return dict.fromkeys(_OTHERS) | {
+        return dict.fromkeys(_OTHER_CREDENTIALS) | {
             "AWS_CONFIG_FILE": str(self._config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_REGION": self._account.region,
@@ -133,45 +142,40 @@ class Fence:
             "AccessKeyId": self._newest["access_key"],
             "SecretAccessKey": self._newest["secret_key"],
             "SessionToken": self._newest["token"],
-            "Expiration": _iso(refresh),
+            "Expiration": refresh.isoformat(),
         }
-        unfinished = self._file.with_suffix(".new")
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(json.dumps(said), "utf-8")
-        unfinished.replace(self._file)
+        with self._turn:
+            unfinished = self._file.with_suffix(".new")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(json.dumps(said), "utf-8")
+            unfinished.replace(self._file)
 
 
 def _until(end: datetime) -> Mapping[str, object]:
-    """Give the policy of a session that AWS refuses from then on.
-
-    What services do in its name, such as CloudFormation for a stack, was begun before, and goes on.
-    """
+    """Give the policy of a session that AWS refuses from then on."""
+    everything = {"Action": "*", "Resource": "*"}
+    is_over = {
+        "DateGreaterThanEquals": {"aws:CurrentTime": f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"},
+        # What services do in its name, such as CloudFormation for a stack, was begun before.
+        "BoolIfExists": {"aws:ViaAWSService": "false"},
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": "*", "Resource": "*"},
-            {
-                "Effect": "Deny",
-                "Action": "*",
-                "Resource": "*",
-                "Condition": {
-                    "DateGreaterThanEquals": {"aws:CurrentTime": _iso(end)},
-                    "BoolIfExists": {"aws:ViaAWSService": "false"},
-                },
-            },
+            {"Effect": "Allow", **everything},
+            {"Effect": "Deny", **everything, "Condition": is_over},
+            # Else it could open one for itself that has no end.
+            {"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"},
         ],
     }
-
-
-def _iso(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _who_may(account: StackAccount, refusal: ClientError) -> str:
     said = refusal.response["Error"].get("Message") or "no reason given"
     return (
         f"every deploy of {account.stack} runs under the role {account.deploy_role_arn}, and these "
-        f"credentials may not take it ({said}). Beside CI's workflows may do so whom "
-        f"retainwise-bootstrap:deploy.people of Pulumi.{account.stack}.yaml in "
-        f"platform/bootstrap names, after `retainwise bootstrap {account.stack}`"
+        f"credentials may not take it ({said}). CI's workflows may, and who is named in "
+        f"retainwise-bootstrap:deploy.people of Pulumi.{account.stack}.yaml in platform/bootstrap: "
+        f"an administrator runs `retainwise bootstrap {account.stack}` after a change there, and "
+        "once in an account that was bootstrapped before this was so"
     )

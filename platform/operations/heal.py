@@ -38,13 +38,12 @@ def heal(account: StackAccount, engine: Engine, program: Program, holder: Holder
 
 
 def _was_left(lock: Lock, holder: Holder) -> bool:
-    """Whether a lock is of a holder before, or of this one: whose engine is not at work now.
-
-    One without a name was written by nobody who came to work with it.
-    """
-    since = holder.left_since or holder.since
-    hosts = {*holder.left_by, holder.host}
-    return lock.written >= since - _SAME_TIME and (lock.host is None or lock.host in hosts)
+    """Whether a lock is of a holder before: written on its machine, and in its time."""
+    since, until = holder.left_since, holder.left_until
+    if since is None or until is None or lock.host is None:
+        return False
+    is_in_time = since - _SAME_TIME <= lock.written <= until + _SAME_TIME
+    return is_in_time and lock.host in holder.left_by
 
 
 def _refusal(account: StackAccount, lock: Lock) -> str:

@@ -55,7 +55,8 @@ LENGTH_S = 60.0
 _IS_FREE = "attribute_exists(#released) OR #expires < :now"
 _NOBODY_CAME_BETWEEN = {True: "#token = :seen", False: "attribute_not_exists(#token)"}
 _IS_OURS = "#token = :token AND attribute_not_exists(#released)"
-_MAY_GO_ON = f"{_IS_OURS} AND attribute_not_exists(#broken_by)"
+# A renewal that comes late, after the one that followed it, must not take from the lease's end.
+_MAY_GO_ON = f"{_IS_OURS} AND attribute_not_exists(#broken_by) AND #expires <= :expires"
 
 # Parts of the length.
 RENEWED_AT = 1 / 6
@@ -158,9 +159,11 @@ class DeployLease:
         if seen is None:
             return ours
         if seen.released is not None:
-            return replace(ours, left_since=seen.left_since, left_by=seen.left_by)
-        left_by = seen.left_by | ({seen.host} if seen.host else set())
-        return replace(ours, left_since=_left_since(seen), left_by=left_by)
+            left_since, left_until, left_by = seen.left_since, seen.left_until, seen.left_by
+        else:
+            left_since, left_until = _left_since(seen), seen.expires
+            left_by = seen.left_by | ({seen.host} if seen.host else set())
+        return replace(ours, left_since=left_since, left_until=left_until, left_by=left_by)
 
     def _is_put(self, holder: Holder, seen: Holder | None) -> bool:
         """Write a taking unless somebody came between; then it has to be looked at anew."""
@@ -207,8 +210,20 @@ class DeployLease:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
-            raise LeaseLost(self._lost_to(holder, _item_of(exc))) from exc
+            item = _item_of(exc)
+            if self._is_renewed_already(holder, item):
+                return renewed
+            raise LeaseLost(self._lost_to(holder, item)) from exc
         return renewed
+
+    def _is_renewed_already(self, holder: Holder, item: Item) -> bool:
+        """Whether a later renewal came first."""
+        try:
+            found = read_item(self._stack, item)
+        except DamagedLease:
+            return False
+        is_ours = found.token == holder.token and found.released is None
+        return is_ours and found.broken_by is None
 
     def release(self, holder: Holder, *, is_left: bool = False) -> None:
         """Give it back; the item stays, to tell who had it. One that was lost is left alone.
@@ -218,7 +233,7 @@ class DeployLease:
         expression = "SET #released = :now"
         values: dict[str, Any] = {":now": as_number(self.now())}
         if is_left:
-            expression += ", #left_since = :left_since, #left_by = :left_by"
+            expression += ", #left_since = :left_since, #left_until = :now, #left_by = :left_by"
             values[":left_since"] = as_number(_left_since(holder))
             values[":left_by"] = {"SS": sorted({*holder.left_by, holder.host})}
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
@@ -227,7 +242,7 @@ class DeployLease:
     def note_all_settled(self, holder: Holder) -> None:
         """Note that nothing is left of those before. Raises LeaseLost."""
         try:
-            self._change(holder, "REMOVE #left_since, #left_by", {})
+            self._change(holder, "REMOVE #left_since, #left_until, #left_by", {})
         except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
             raise LeaseLost(self._lost_to(holder, _item_of(exc))) from exc
 
@@ -286,13 +301,13 @@ class DeployLease:
         on_wait: called with the holder that is waited for.
         Raises LeaseTaken, DamagedLease, and what `on_held` raises at first.
         """
-        asked = time.monotonic()
+        asked = _elapsed_s()
         try:
             holder = self.take(owner, what)
         except LeaseTaken as taken:
             on_wait(taken.holder)
             self._outlive(taken.holder)
-            asked = time.monotonic()
+            asked = _elapsed_s()
             holder = self.take(owner, what)
         try:
             on_held(holder)
@@ -352,12 +367,12 @@ class _AwsClock:
     """The time by AWS's clock, as a client's answers tell it; until the first, the machine's."""
 
     def __init__(self, client: DynamoDBClient) -> None:
-        self._began = time.time() - time.monotonic()
+        self._began = time.time() - _elapsed_s()
         self._ahead: float | None = None  # of the monotonic clock
         client.meta.events.register("after-call", self._look)
 
     def __call__(self) -> float:
-        return time.monotonic() + (self._began if self._ahead is None else self._ahead)
+        return _elapsed_s() + (self._began if self._ahead is None else self._ahead)
 
     def _look(self, http_response: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
         try:
@@ -365,7 +380,7 @@ class _AwsClock:
         except (KeyError, TypeError, ValueError):
             return
         # Told in whole seconds and heard later, it is behind: the most that was told is nearest.
-        ahead = told - time.monotonic()
+        ahead = told - _elapsed_s()
         self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
 
 
@@ -410,12 +425,12 @@ class _Keeper:
         pause = RENEWED_AT
         while not self._is_over.wait(pause * self._length_s):
             # From before the call: when the answer is late, the lease was renewed earlier.
-            asked = time.monotonic()
+            asked = _elapsed_s()
             try:
                 self._told.held(self._lease.renew(self._holder))
             except LeaseLost as exc:
                 self._lose(exc)
-            except (BotoCoreError, ClientError, OperationError, OSError) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the lease is not renewed
                 self._failure = exc
                 pause = _RETRY_AT
             else:
@@ -427,9 +442,8 @@ class _Keeper:
         is_told = False
         while not self._is_over.wait(self._left_s(GIVE_UP_AT if is_told else _ASK_AT)):
             if self._left_s(GIVE_UP_AT) <= 0:
-                why = f": {self._failure}" if self._failure else ": no answer"
                 end = "the deploy lease could not be renewed before its end"
-                self._lose(LeaseLost(end + why, is_taken=False, cause=self._failure))
+                self._lose(LeaseLost(end, is_taken=False, cause=self._failure))
             elif self._left_s(_ASK_AT) > 0:
                 is_told = False  # it was renewed meanwhile
             elif not is_told:
@@ -437,14 +451,20 @@ class _Keeper:
                 self._told.silence(self._failure)
 
     def _left_s(self, part: float) -> float:
-        return self._renewed + part * self._length_s - time.monotonic()
+        return self._renewed + part * self._length_s - _elapsed_s()
 
     def _lose(self, lost: LeaseLost) -> None:
         with self._turn:
             if self._is_over.is_set():
                 return
             self._is_over.set()
-        self._told.lost(lost)
+            self._told.lost(lost)  # before the block can end as if nothing were
+
+
+def _elapsed_s() -> float:
+    """Tell seconds from some moment on; a machine's sleep counts, where it can tell."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 def _left_since(holder: Holder) -> datetime:

@@ -8,8 +8,11 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from localcloud.kinds import all_kinds
@@ -38,7 +41,7 @@ class Settled:
     """An operation of a killed engine, and what became of it.
 
     what: such as `creating`, in the engine's word.
-    id: of the resource that was found and is in the state now; none where there was none to find.
+    id: by which the resource that was found was imported; none where there was none to find.
     """
 
     what: str
@@ -59,6 +62,7 @@ class Settled:
 def settle(account: StackAccount, engine: Engine, program: Program) -> list[Settled]:
     """Decide of everything that the state notes as begun, and write that; return it.
 
+    Killed in the middle of that, it can be done again.
     Raises CannotSettle, EngineFailed, NoStack and the SDK's errors.
     """
     exported = engine.exported()
@@ -67,19 +71,58 @@ def settle(account: StackAccount, engine: Engine, program: Program) -> list[Sett
     if not pending:
         return []
     look = Look(Clients(account.session), f"{program.project}/{account.stack}")
-    resources: list[dict[str, Any]] = deployment.get("resources") or []
-    settled = []
+    known: list[Mapping[str, Any]] = deployment.get("resources") or []
+    settled: list[Settled] = []
+    made: list[tuple[Mapping[str, Any], str]] = []
     for one in pending:
         resource, what = one["resource"], one["type"]
-        found = look.for_(resource, resources) if what == "creating" else None
+        found = look.found_id(resource, known) if what == "creating" else None
         if found is not None:
-            resources = [*_beside(resource["urn"], resources), _made(resource, found)]
+            made.append((resource, found))
         name = resource["urn"].rpartition("::")[2]
         settled.append(Settled(what, resource["type"], name, found))
+    if made:
+        _import(engine, exported, made)
+    exported = engine.exported()
     engine.write_state(
-        {**exported, "deployment": {**deployment, "resources": resources, "pending_operations": []}}
+        {**exported, "deployment": {**exported["deployment"], "pending_operations": []}}
     )
     return settled
+
+
+def _import(
+    engine: Engine, exported: Mapping[str, Any], made: Sequence[tuple[Mapping[str, Any], str]]
+) -> None:
+    """Take what was made into the state: by the CLI, whose provider knows its own ids.
+
+    What it was made to replace is marked as replaced first, as the engine would have.
+    """
+    deployment = exported["deployment"]
+    resources: Sequence[Mapping[str, Any]] = deployment.get("resources") or []
+    urns = {resource["urn"] for resource, _ in made}
+    others = [*_beside(urns, resources)]
+    if others != [*resources]:
+        engine.write_state({**exported, "deployment": {**deployment, "resources": others}})
+    versions = {one["urn"]: (one.get("inputs") or {}).get("version") for one in resources}
+    names: dict[str, str] = {}  # of parents, for the file
+    entries = []
+    for number, (resource, found) in enumerate(made):
+        entry = {
+            "type": resource["type"],
+            "name": f"made-{number}",
+            "logicalName": resource["urn"].rpartition("::")[2],
+            "id": found,
+            "version": versions.get(resource.get("provider", "").rpartition("::")[0]),
+        }
+        parent = resource.get("parent", "")
+        if parent and "::pulumi:pulumi:Stack::" not in parent:
+            entry["parent"] = names.setdefault(parent, f"parent-{len(names)}")
+        entries.append({key: value for key, value in entry.items() if value is not None})
+    document = {"nameTable": {name: urn for urn, name in names.items()}, "resources": entries}
+    with NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        engine.import_(Path(file.name))
 
 
 class Look:
@@ -92,21 +135,31 @@ class Look:
         self._clients = clients
         self._stack = stack
 
-    def for_(self, resource: Mapping[str, Any], known: Iterable[Mapping[str, Any]]) -> str | None:
-        """Return the id of what was being created; none when it is not there, or is known."""
+    def found_id(
+        self, resource: Mapping[str, Any], known: Iterable[Mapping[str, Any]]
+    ) -> str | None:
+        """Return by which id what was being created is imported; none when it is not there.
+
+        resource, known: as a state has them. What is known already is not what was being created.
+        """
         type_, inputs = resource["type"], _declared(resource.get("inputs") or {})
         if not resource.get("custom") or type_ in UNSUPPORTED:
             return None  # nothing in AWS, or nothing that can be asked for
-        clients = self._clients.of(inputs.get("region", self._clients.region))
+        region = inputs.get("region")
+        clients = self._clients.of(region or self._clients.region)
         kind = all_kinds(clients, self._stack).get(type_)
         if kind is None:
             return None
-        ids = {one.get("id") for one in known if one["type"] == type_}
+        others = [
+            one
+            for one in known
+            if one["type"] == type_ and (one.get("inputs") or {}).get("region") == region
+        ]
         try:
             found = kind.look_for(resource["urn"].rpartition("::")[2], inputs)
         except Ambiguous as exc:
             # Made to replace another, it looks like that one.
-            new = [one for one in exc.fitting if _id_of(one) not in ids]
+            new = [one for one in exc.fitting if not _is_among(one, others)]
             if len(new) > 1:
                 raise CannotSettle(
                     f"{type_.rpartition(':')[2]} {resource['urn'].rpartition('::')[2]} was being "
@@ -115,34 +168,44 @@ class Look:
                 ) from exc
             found = new[0] if new else None
         # A setting is always found; whether it was ever made, its id tells.
-        if found is None or _id_of(found) in ids or kind.get(found.id) is None:
+        if found is None or _is_among(found, others) or kind.get(found.id) is None:
             return None
-        return _id_of(found)
+        # What has no name is made with its tags, and without them it is somebody else's.
+        if type_.startswith("aws:ec2/") and not _has_tags(found, inputs):
+            return None
+        return f"{found.id}@{region}" if region else found.id
 
 
-def _id_of(found: Found) -> str:
-    """Return the id by which the state knows a resource."""
-    return str(found.outputs.get("id", found.id))
+def _is_among(found: Found, known: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a state knows what was found: by its id, or by the ARN where its id is another."""
+    ids = {found.id, str(found.outputs.get("id", found.id)), found.outputs.get("arn")}
+    return any(
+        {one.get("id"), (one.get("outputs") or {}).get("arn")} & (ids - {None}) for one in known
+    )
 
 
-def _declared(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _has_tags(found: Found, inputs: Mapping[str, Any]) -> bool:
+    return all(found.tags.get(key) == value for key, value in (inputs.get("tags") or {}).items())
+
+
+def _declared(inputs: Any) -> Any:  # noqa: ANN401 - any JSON
     """Leave out of inputs what the engine and the provider note in them for themselves."""
-    return {
-        key: _declared(value) if isinstance(value, Mapping) else value
-        for key, value in inputs.items()
-        if not key.startswith("__")
-    }
+    match inputs:
+        case dict():
+            return {
+                key: _declared(value) for key, value in inputs.items() if not key.startswith("__")
+            }
+        case list():
+            return [_declared(one) for one in inputs]
+    return inputs
 
 
-def _beside(urn: str, resources: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield what is in the state, with the one that the new one was made to replace as replaced."""
+def _beside(
+    urns: Collection[str], resources: Iterable[Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield what is in the state, with what the new ones were made to replace as replaced."""
     for one in resources:
-        if one["urn"] != urn or one.get("delete"):
-            yield dict(one)
+        if one["urn"] not in urns or one.get("delete"):
+            yield one
         elif not one.get("pendingReplacement"):  # that one was deleted first
             yield {**one, "delete": True}
-
-
-def _made(resource: Mapping[str, Any], resource_id: str) -> dict[str, Any]:
-    """Give the entry that the engine would have written; what AWS says of it, a refresh adds."""
-    return {**resource, "id": resource_id, "outputs": resource.get("inputs") or {}}

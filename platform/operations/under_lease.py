@@ -23,14 +23,18 @@ from localcloud.program import Program
 from operations.account import StackAccount, said_by_sdk
 from operations.engine import Ending, Engine
 from operations.errors import OperationError
-from operations.fence import Fence
+from operations.fence import PATIENCE, Fence
 from operations.heal import Say, heal
 from operations.lease import DeployLease, Ends, Holder, LeaseLost
-from operations.state import locks, was_cut_off
+from operations.state import StateLocked, locks, was_cut_off
 
 
 class Cancelled(OperationError):
     """Somebody ended it; the message says what that leaves."""
+
+
+class EngineKilled(OperationError):
+    """The engine was killed by somebody else; the message says what follows."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class UnderLease:
         """Return the engine as it runs under the lease: it ends with it, in AWS and here."""
         environment = {
             **engine.environment,
-            **self._fence.environment,
+            **self._fence.environment(),
             TOKEN_VARIABLE: self.holder.token,
         }
         return replace(engine, environment=environment, ending=self._ending)
@@ -66,8 +70,8 @@ class UnderLease:
 
     @property
     def is_over(self) -> bool:
-        """Whether it was lost, or is to end: nothing more is to be begun."""
-        return self._ending.was_asked_for
+        """Whether it was lost, is to end, or its engine was killed: nothing more is to be begun."""
+        return self._ending.was_asked_for or self._ending.has_killed
 
 
 @contextmanager
@@ -86,6 +90,12 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
         ending.now()
 
     def wait(holder: Holder) -> None:
+        if holder.broken_by is not None:
+            say(
+                f"{holder.broken_by} broke the deploy lease that {holder.owner} held to "
+                f"{holder.what}; waiting for its end"
+            )
+            return
         say(
             f"{holder.owner} holds the deploy lease to {holder.what}; waiting to see whether that "
             "is at work still"
@@ -93,11 +103,14 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
 
     def end_in_order(why: Exception | None) -> None:
         silence.append(why)
-        fence.use_to_the_end()
         ending.in_order()
+        fence.use_to_the_end()
 
-    lease = DeployLease(account.session.client("dynamodb"), account.lease_table, account.stack)
-    with TemporaryDirectory() as folder:
+    lease = DeployLease(
+        account.session.client("dynamodb", config=PATIENCE), account.lease_table, account.stack
+    )
+    # A renewal may write into it still.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         fence = Fence(account, Path(folder), lease.length)
         with lease.held(
             *(whoami(), what, stop),
@@ -109,11 +122,15 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
             try:
                 with _ended_as_said(account, what, lost, silence, ending):
                     yield held
+            except StateLocked:
+                raise  # before anything was begun, and the lock is nobody's who held the lease
             except BaseException:
+                taking.ends = Ends.LEFT  # until it is known better, however this is interrupted
+                ending.whatever_runs()
                 if ending.has_killed:
                     taking.ends = Ends.BY_ITSELF
-                elif not lost and _is_something_left(held.account):
-                    taking.ends = Ends.LEFT
+                elif not lost and not _is_something_left(held.account):
+                    taking.ends = Ends.CLEAN
                 raise
         if lost:
             raise _explained(account, lost[0])
@@ -138,15 +155,22 @@ def _ended_as_said(
             else "what it had begun was ended and is noted; the next deploy goes on from there"
         )
         raise Cancelled(f"{account.stack}: cancelled: {what}; {left}") from exc
-    except (OperationError, BotoCoreError, ClientError) as exc:
+    # RuntimeError: so the SDK says that a session has ended, after a machine has slept.
+    except (OperationError, BotoCoreError, ClientError, RuntimeError) as exc:
         if lost:
             raise _explained(account, lost[0]) from exc
-        if ending.was_asked_for:
+        if silence:
             raise LeaseLost(
                 f"{account.stack}: the deploy lease could not be renewed for a while"
                 f"{_because(account, silence[-1])}. So this was ended in order, as long as that "
                 f"was possible: {what}. What it had begun is noted; the next deploy goes on from "
                 f"there. The last that was said: {exc}"
+            ) from exc
+        if ending.has_killed:
+            raise EngineKilled(
+                f"{account.stack}: something killed Pulumi in the middle of its work: {what}. The "
+                "next deploy looks at it in AWS and settles it; that can begin when the lease "
+                "ends, within a minute"
             ) from exc
         raise
 

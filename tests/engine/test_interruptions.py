@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from engine.healing.ten import NAME, STACK
 from engine.healing.trials import LENGTH_S
@@ -19,6 +20,7 @@ from localcloud.cloud import ACCOUNT_ID
 from operations.lease import DeployLease, table_name
 
 IN_ORDER = "what it had begun was ended and is noted; the next deploy goes on from there"
+LONG_S = 24.0  # a lease of which the second half is time enough for the engine's last step
 WAITED = "waiting to see whether that is at work still"
 LEFT = "when the last run was killed"
 
@@ -72,6 +74,33 @@ def test_told_twice_it_kills_what_runs_and_does_not_give_the_lease_back(there, d
     said = there.deploy(there.version)
     assert WAITED in said
     assert LEFT in said
+    there.check(there.version)
+
+
+def test_told_twice_at_once_nothing_of_it_outlives_its_lease(there, deploy):
+    """The second signal may come before anything was done about the first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        deploy.process.send_signal(number)
+    said = ended(deploy)
+    assert lease_of(there).released is None, said
+    deploy.let_go_on()
+    assert LEFT in there.deploy(there.version)
+    there.check(there.version)
+
+
+def test_an_engine_that_something_else_kills_is_not_put_back_in_the_dark(there, deploy):
+    """Such as for want of memory: what it was in the middle of may have a call under way."""
+    [engine] = [
+        one
+        for one in psutil.Process(deploy.process.pid).children()
+        if one.name().startswith("pulumi")
+    ]
+    engine.kill()
+    said = ended(deploy)
+    assert "something killed Pulumi in the middle of its work" in said
+    assert lease_of(there).released is None
+    deploy.let_go_on()
+    assert LEFT in there.deploy(there.version)
     there.check(there.version)
 
 
@@ -164,7 +193,10 @@ def nobody_may(there, *actions):
 
 
 def test_a_state_that_cannot_be_written_for_a_while_is_waited_for(there, deploy):
+    bucket = there.project.account(STACK).state_bucket
     with nobody_may(there, "s3:PutObject"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            there.project.emulator.client("s3").put_object(Bucket=bucket, Key="probe", Body=b"")
         deploy.let_go_on()
         time.sleep(4)
     ended(deploy, code=0)

@@ -104,10 +104,12 @@ def test_a_deploy_finds_whatever_another_was_making_when_it_was_killed(prod, the
             "custom": True,
             "inputs": {**one.declared.inputs, "__defaults": []},
         }
-        found = str(one.found.outputs.get("id", one.found.id))
-        assert look.for_(noted, []) == found, one
+        region = one.declared.inputs.get("region")
+        found = f"{one.found.id}@{region}" if region else one.found.id
+        assert look.found_id(noted, []) == found, one
         # What is in the state already is not what was being made.
-        assert look.for_(noted, [{"type": one.kind.type, "id": found}]) is None, one
+        known = {"type": one.kind.type, "inputs": one.declared.inputs, "id": one.found.id}
+        assert look.found_id(noted, [known]) is None, one
 
 
 def test_a_preview_may_list_what_exists(prod, preview, monkeypatch):

@@ -82,7 +82,7 @@ def test_without_the_denial_it_would_not_be(fence, monkeypatch):
 
 def test_it_ends_before_the_lease_does_and_leaves_services_to_what_they_have_begun():
     end = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
-    [_, denial] = fencing._until(end)["Statement"]
+    [_, denial, _] = fencing._until(end)["Statement"]
     assert denial["Effect"] == "Deny"
     assert denial["Condition"] == {
         "DateGreaterThanEquals": {"aws:CurrentTime": "2026-03-03T02:30:00Z"},
@@ -91,10 +91,18 @@ def test_it_ends_before_the_lease_does_and_leaves_services_to_what_they_have_beg
     assert len(json.dumps(fencing._until(end))) < 2_048  # AWS's limit
 
 
+def test_it_opens_no_other_session(long, account):
+    long.renew(holder())
+    with pytest.raises(ClientError, match="explicit deny"):
+        long.account.session.client("sts").assume_role(
+            RoleArn=account.deploy_role_arn, RoleSessionName="endless"
+        )
+
+
 def test_another_process_has_it_and_none_of_ours(long, tmp_path, monkeypatch):
     long.renew(holder())
     monkeypatch.setenv("AWS_PROFILE", "somebody")
-    given = {**os.environ, **long.environment}
+    given = {**os.environ, **long.environment()}
     environment = {name: value for name, value in given.items() if value is not None}
     ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
     done = subprocess.run(

@@ -17,6 +17,7 @@ import yaml
 import aws_commands
 from infra.metrics import CARRIED
 from infra.settings import Settings
+from localcloud.program import BOOTSTRAP
 from operations.graph import Graph, kind_of
 from pasted import Pasted, bash_blocks, paste
 from retainwise.cli import COMMANDS, main
@@ -25,17 +26,25 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "runbooks" / "README.md"
 RUNBOOKS = sorted(set(README.parent.glob("*.md")) - {README})
 BUDGET = README.with_name("budget.md")
+PROCEDURES = sorted(path for path in RUNBOOKS if "\nalarm: none\n" in path.read_text())
+ALARMED = sorted({*RUNBOOKS} - {*PROCEDURES})
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verify", "Undo"]
 STACK = "prod-retainwise"  # the one that the runbooks' first block names
 PULUMI = {"cancel": {"--yes"}}  # the rest has a command of ours, which holds the lease
 
 each_runbook = pytest.mark.parametrize("path", RUNBOOKS, ids=lambda path: path.stem)
+each_alarmed = pytest.mark.parametrize("path", ALARMED, ids=lambda path: path.stem)
 each_text = pytest.mark.parametrize("path", [README, *RUNBOOKS], ids=lambda path: path.stem)
 
 
 @pytest.fixture(scope="session")
 def prod() -> Graph:
     return Graph.of("prod")
+
+
+@pytest.fixture(scope="session")
+def bootstrapped() -> Graph:
+    return Graph.of("prod", program=BOOTSTRAP)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +64,7 @@ def pasted(tmp_path_factory):
 
     @cache
     def run(path: Path) -> Pasted:
-        first = bash_blocks(RUNBOOKS[0].read_text())[:1] if path == README else []
+        first = bash_blocks(ALARMED[0].read_text())[:1] if path == README else []
         blocks = [*first, *bash_blocks(path.read_text())]
         return paste(blocks, tmp_path_factory.mktemp(path.stem))
 
@@ -99,9 +108,15 @@ def setting_names(model=Settings):
 # ---- the runbooks and the alarms --------------------------------------------------------------
 
 
-def test_each_alarm_has_a_runbook_and_each_runbook_an_alarm(alarms):
-    wanted = {front_matter(path)["alarm"].replace("<stack>", "prod") for path in RUNBOOKS}
+def test_each_alarm_has_a_runbook_and_each_runbook_but_the_procedures_an_alarm(alarms):
+    wanted = {front_matter(path)["alarm"].replace("<stack>", "prod") for path in ALARMED}
     assert wanted == set(alarms)
+
+
+def test_each_procedure_is_followed_by_a_test():
+    followed = (ROOT / "tests" / "engine" / "test_runbooks.py").read_text()
+    assert PROCEDURES
+    assert [path.stem for path in PROCEDURES if f'follow("{path.stem}"' not in followed] == []
 
 
 def test_each_alarm_leads_to_its_own_runbook(alarms):
@@ -110,7 +125,7 @@ def test_each_alarm_leads_to_its_own_runbook(alarms):
         assert address.endswith(f"/runbooks/{name.removeprefix(f'{STACK}-')}.md")
 
 
-@each_runbook
+@each_alarmed
 def test_a_runbook_begins_with_what_its_alarm_says(path, alarms):
     inputs = alarms[f"{STACK}-{path.stem}"].inputs
     told = inputs.get("alarmDescription") or inputs.get("description")
@@ -147,7 +162,8 @@ def test_the_front_matter_is_whole(path):
     found = front_matter(path)
     assert list(found) == ["id", "alarm", "time_budget", "risk", "rollback", "last_drilled"]
     assert found["id"] == path.stem
-    assert found["alarm"] == f"<stack>-retainwise-{path.stem}"
+    wanted = "none" if path in PROCEDURES else f"<stack>-retainwise-{path.stem}"
+    assert found["alarm"] == wanted
     assert re.fullmatch(r"\d+ min", found["time_budget"])
     assert re.match(r"(low|medium|high); ", found["risk"])
     assert found["rollback"]
@@ -175,10 +191,11 @@ def test_each_command_is_followed_by_what_to_expect(path):
         assert said, f"nothing after:\n{block[0]}"
 
 
-def test_the_first_block_is_the_same_everywhere():
-    first = {path.stem: bash_blocks(path.read_text())[0] for path in RUNBOOKS}
+@pytest.mark.parametrize("paths", [ALARMED, PROCEDURES], ids=["alarms", "procedures"])
+def test_the_first_block_is_the_same_everywhere(paths):
+    first = {path.stem: bash_blocks(path.read_text())[0] for path in paths}
     assert len(set(first.values())) == 1, first
-    assert 'NAME="$STACK-retainwise"' in first["queue-age"]
+    assert "export STACK=prod" in first[paths[0].stem]
 
 
 # ---- the commands -----------------------------------------------------------------------------
@@ -200,7 +217,7 @@ def test_pasted_in_order_the_blocks_need_nothing_that_they_do_not_set(path, past
 @each_text
 def test_each_aws_command_exists_with_its_options_and_answer(path, pasted):
     asked = [call[1:] for call in pasted(path).calls if call[0] == "aws"]
-    assert asked
+    assert asked or path in PROCEDURES  # those may do with our own
     wrong = [
         (arguments, found) for arguments in asked if (found := aws_commands.wrong_with(arguments))
     ]
@@ -216,15 +233,16 @@ def test_every_aws_command_that_is_written_was_pasted(path, pasted):
 
 
 @each_text
-def test_what_a_command_names_is_declared(path, pasted, prod):
-    declared = {name for text in prod.text_of.values() for name in re.findall(r'"([\w.-]+)"', text)}
+def test_what_a_command_names_is_declared(path, pasted, prod, bootstrapped):
+    texts = [*prod.text_of.values(), *bootstrapped.text_of.values()]
+    declared = {name for text in texts for name in re.findall(r'"([\w.-]+)"', text)}
     named = {
         name
         for call in pasted(path).calls
         for argument in call
         for name in re.findall(rf"\b{STACK}[a-z0-9-]*", argument)
     }
-    assert named
+    assert named or path in PROCEDURES
     assert named - declared - {f"{STACK}-"} == set()  # the last one: what all alarms start with
 
 

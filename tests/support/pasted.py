@@ -17,7 +17,7 @@ from pathlib import Path
 
 from operations.graph import ACCOUNT_ID
 
-_RECORDED = ("aws", "curl", "git", "make", "pulumi", "retainwise")
+_RECORDED = ("aws", "curl", "git", "make", "pulumi", "retainwise", "sed")
 _FILTERS = ("cut", "date", "grep", "head", "paste", "sort", "uniq", "wc")
 _END = "\x1e"
 # A line of a log, which filters and loops take as they take a list of ids.

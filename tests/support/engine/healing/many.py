@@ -109,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def between(evidence: Mapping[str, Any]) -> int:
     """Count the deploys that were killed after the cloud acted and before the state knew."""
-    return sum(one["where"] == "after" for one in evidence["killed"])
+    return sum(
+        one["where"] == "after" and bool(one["noted_as_begun"]) for one in evidence["killed"]
+    )
 
 
 def table(evidence: Mapping[str, Any]) -> str:

@@ -25,11 +25,12 @@ from typing import Any, Literal
 import psutil
 
 from emulator import running_emulator
-from engine.healing.ten import EMPTY, MAY_GO, STACK, declared, in_account, program
+from engine.healing.ten import EMPTY, MAY_GO, NAME, STACK, declared, in_account, program
 from engine.watched import JOURNAL, STOP, Stop, entries
 from engine.workspace import Workspace, workspace
+from operations.lease import DeployLease, table_name
 
-LENGTH_S = 6.0
+LENGTH_S = 8.0
 """Of the lease in the trials, seconds; a deploy of a team has 60."""
 _DEPLOY = Path(__file__).with_name("deploy.py")
 _LONGEST_S = 120.0
@@ -229,6 +230,12 @@ class Field:
             ),
         }
 
+    def holder(self) -> str | None:
+        """Return the token of the last taking of the lease."""
+        dynamodb = self.project.emulator.client("dynamodb")
+        last = DeployLease(dynamodb, table_name(NAME), STACK).last()
+        return None if last is None else last.token
+
     def pending(self) -> list[Mapping[str, Any]]:
         """Return what the state notes as begun."""
         return list(self._state().get("pending_operations") or ())
@@ -341,8 +348,11 @@ def _stopped(
 ) -> tuple[Deploy, bool]:
     """Start a deploy and wait for the moment; tell whether it had ended by then."""
     if where == "any time":
+        before = there.holder()
         deploy = there.start(version, **how)
-        time.sleep(chance.uniform(1.0, 9.0))
+        while there.holder() == before and deploy.process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0.0, 7.0))
     else:
         deploy = there.start(version, stop=there.stop_at(where, chance.randint(1, 8)), **how)
         deploy.wait_for_stop()
