@@ -13,7 +13,7 @@ PROJECT = "retainwise-bootstrap"
 HostedZoneId = Annotated[str, StringConstraints(pattern="^Z[A-Z0-9]+$")]
 
 Principal = Annotated[
-    str, StringConstraints(pattern=r"^(root|(role|user)/[A-Za-z0-9+=,.@_/*-]{1,200})$")
+    str, StringConstraints(pattern=r"^(root|(role|user)/[A-Za-z0-9+=,.@_/*?-]{1,200})$")
 ]
 
 
@@ -74,11 +74,13 @@ class DeploySettings(Section):
         (), max_length=5, description="Route 53 zones in which a stack may write its records."
     )
     people: tuple[Principal, ...] = Field(
-        ("role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_AdministratorAccess_*",),
+        (
+            "role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_AdministratorAccess_????????????????",
+        ),
         max_length=10,
         description="Who of the account may deploy by hand, beside CI's workflows: roles and "
-        "users, as their ARNs end, `*` for any letters. By default who is signed in by IAM "
-        "Identity Center as an administrator.",
+        "users, as their ARNs end, `*` for any letters, `?` for one. By default who is signed in "
+        "by IAM Identity Center as an administrator.",
     )
 
 

@@ -289,13 +289,17 @@ class Ending:
     def now(self) -> None:
         """Kill it: what it does no longer counts."""
         self._asked.set()
-        self.whatever_runs()
-
-    def whatever_runs(self) -> None:
-        """Kill what is at work still, where a signal has ended the wait for it."""
         with self._turn:
             if self._process is not None:
                 self._kill(self._process)
+
+    def whatever_runs(self) -> None:
+        """Kill what is at work still, where a signal has ended the wait for it, and see it end."""
+        with self._turn:
+            process = self._process
+            if process is not None:
+                self._kill(process)
+                process.wait()
 
     @contextmanager
     def running(

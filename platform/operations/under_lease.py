@@ -126,7 +126,6 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
                 raise  # before anything was begun, and the lock is nobody's who held the lease
             except BaseException:
                 taking.ends = Ends.LEFT  # until it is known better, however this is interrupted
-                ending.whatever_runs()
                 if ending.has_killed:
                     taking.ends = Ends.BY_ITSELF
                 elif not lost and not _is_something_left(held.account):
@@ -148,6 +147,7 @@ def _ended_as_said(
     try:
         yield
     except KeyboardInterrupt as exc:
+        ending.whatever_runs()  # a second one may have come before the first was obeyed
         left = (
             "it was killed in the middle of something, which the next deploy looks at in AWS and "
             "settles; that can begin when the lease ends, within a minute"

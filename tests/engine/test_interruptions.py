@@ -193,10 +193,11 @@ def nobody_may(there, *actions):
 
 
 def test_a_state_that_cannot_be_written_for_a_while_is_waited_for(there, deploy):
-    bucket = there.project.account(STACK).state_bucket
+    emulator, bucket = there.project.emulator, there.project.account(STACK).state_bucket
+    deployer = emulator.client("s3", emulator.as_role(f"{NAME}-deploy"))
     with nobody_may(there, "s3:PutObject"):
         with pytest.raises(ClientError, match="AccessDenied"):
-            there.project.emulator.client("s3").put_object(Bucket=bucket, Key="probe", Body=b"")
+            deployer.put_object(Bucket=bucket, Key=".pulumi/stacks/retainwise/probe", Body=b"")
         deploy.let_go_on()
         time.sleep(4)
     ended(deploy, code=0)
