@@ -26,9 +26,8 @@ from operations.deploy import NotConfirmed
 from operations.engine import Engine, NoStack, OnEvent
 from operations.errors import OperationError
 from operations.pending import settle
+from operations.progress import Say
 from operations.state import Lock, backend_url, checkpoint_key, is_running, secrets_provider
-
-Say = Callable[[str], None]
 
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
 _KEY_IN_FILE = ("encryptedkey", "encryptionsalt")

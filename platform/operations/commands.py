@@ -450,7 +450,12 @@ def engine_of(account: StackAccount, folder: Path | None) -> Engine:
 
 def asked(stack: str, yes: bool) -> Callable[[list[Change]], bool]:
     """Ask a person before something is changed; without a terminal, `--yes` has to say it."""
-    return lambda changes: confirmed(f"Make these {len(changes)} changes to {stack}?", yes)
+
+    def ask(changes: list[Change]) -> bool:
+        these = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
+        return confirmed(f"Make {these} to {stack}?", yes)
+
+    return ask
 
 
 def confirmed(question: str, yes: bool) -> bool:

@@ -25,13 +25,12 @@ from operations.changes import Change, changes_of, check, summary
 from operations.engine import Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.lease import LeaseLost
+from operations.progress import Say
 from operations.releases import DamagedRelease, Release, Releases, What
 from operations.under_lease import UnderLease, under_lease, whoami
 from operations.verify import declared_services, declared_url, verify_ready, verify_running
 
 _SERVICES = "retainwise:services"
-
-Say = Callable[[str], None]
 
 
 class DeployFailed(OperationError):
@@ -73,8 +72,8 @@ class Deployment:
     def deploy(self, allow_replace: Collection[str] = ()) -> Release | None:
         """Bring what the checkout declares; None when there is nothing to change.
 
-        Raises LeaseTaken, StateLocked, NotAllowed, NotConfirmed and EngineFailed before anything is
-        changed; DeployFailed afterwards.
+        Raises what `under_lease` raises; StateLocked, CannotSettle, NotAllowed, NotConfirmed and
+        EngineFailed before AWS is changed; DeployFailed afterwards.
         """
         revision, is_dirty = _revision(self.engine.folder)
         what = f"deploy {revision[:7]}" if revision else "deploy"

@@ -6,7 +6,6 @@ Whoever holds the lease comes after everybody who held it before: those can chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from localcloud.program import Program
@@ -15,9 +14,8 @@ from operations.account import StackAccount
 from operations.engine import Engine
 from operations.lease import Holder
 from operations.pending import settle
+from operations.progress import Say
 from operations.state import Lock, StateLocked, backend_url, locks, take_away
-
-Say = Callable[[str], None]
 
 # S3 tells the time of a lock in whole seconds, DynamoDB's answers that of the lease.
 _SAME_TIME = timedelta(seconds=2)

@@ -1,11 +1,15 @@
-"""Shows what the engine is doing, on a terminal only."""
+"""How a person is told what goes on; what the engine is doing, on a terminal only."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from operations.engine import Event
+
+Say = Callable[[str], None]
+"""Tells a person something, in a line."""
 
 _EVERY_S = 0.1
 

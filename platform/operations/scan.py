@@ -80,6 +80,12 @@ EXCEPTIONS = (
         "keeps (not one for each file: a bucket's key serves for many).",
     ),
     Allowed(
+        "CKV_AWS_61",
+        "bootstrap Role *-deploy",
+        "The account's own, on the condition that they are the role itself or who is named in "
+        "deploy.people. A policy can name a role before it is made, and a pattern, only so.",
+    ),
+    Allowed(
         "CKV_AWS_124",
         "* Stack *-session",
         "Pulumi makes the stack, waits for its end and fails with it: nobody else needs telling.",

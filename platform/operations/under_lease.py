@@ -24,8 +24,9 @@ from operations.account import StackAccount, said_by_sdk
 from operations.engine import Ending, Engine
 from operations.errors import OperationError
 from operations.fence import PATIENCE, Fence
-from operations.heal import Say, heal
+from operations.heal import heal
 from operations.lease import DeployLease, Ends, Holder, LeaseLost
+from operations.progress import Say
 from operations.state import StateLocked, locks, was_cut_off
 
 
@@ -113,7 +114,9 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         fence = Fence(account, Path(folder), lease.length)
         with lease.held(
-            *(whoami(), what, stop),
+            owner=whoami(),
+            what=what,
+            on_lost=stop,
             on_held=fence.renew,
             on_silence=end_in_order,
             on_wait=wait,
