@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -100,7 +100,8 @@ class Emulator:
         root = {"AWS": f"arn:aws:iam::{local_cloud.ACCOUNT_ID}:root"}
         trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        iam.create_role(RoleName=twin, AssumeRolePolicyDocument=document)
+        with suppress(iam.exceptions.EntityAlreadyExistsException):  # of another test
+            iam.create_role(RoleName=twin, AssumeRolePolicyDocument=document)
         for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
             iam.attach_role_policy(RoleName=twin, PolicyArn=one["PolicyArn"])
         return self.as_role(twin)
