@@ -27,7 +27,7 @@ from localcloud.cloud import ACCOUNT_ID
 from operations import toolchain
 from operations.state import backend_url, checkpoint_key
 
-LENGTH_S = 9.0
+LENGTH_S = 12.0
 BUCKET = f"prod-retainwise-state-{ACCOUNT_ID}"
 KEY = checkpoint_key("prod")
 QUEUE = "prod-retainwise-predictions-queue"
