@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,7 @@ from engine.stand_in import StandIn
 from infra.deploy_lease import TOKEN_VARIABLE
 
 JOURNAL = "ENGINE_TEST_JOURNAL"
-"""The variable that names the file to which each start and change is written."""
+"""The variable that names the file to which each start, change and end is written."""
 STOP = "ENGINE_TEST_STOP"
 """The variable with a `Stop`, as JSON."""
 _READING = ("Describe", "Get", "Head", "List")
@@ -47,11 +47,11 @@ class Stop:
         return json.dumps(asdict(self))
 
 
-def watch(provider: StandIn, session: boto3.Session) -> None:
-    """Tell, and stop, as the environment says."""
+def watch(provider: StandIn, session: boto3.Session) -> Callable[[], None]:
+    """Tell, and stop, as the environment says; return what is to be called when it ends."""
     journal = os.environ.get(JOURNAL)
     if journal is None:
-        return
+        return lambda: None
     stop = Stop(**json.loads(os.environ[STOP])) if STOP in os.environ else None
     _write(journal, "starts", "provider", "")
     numbers = count(1)
@@ -77,6 +77,7 @@ def watch(provider: StandIn, session: boto3.Session) -> None:
 
     provider.before, provider.after = before, after
     session.events.register("before-send.*", signed)
+    return lambda: _write(journal, "stops", "provider", "")
 
 
 def _write(journal: str, *said: str) -> None:
@@ -93,7 +94,7 @@ def _wait(stop: Stop) -> None:
 
 
 def entries(journal: Path) -> list[Mapping[str, Any]]:
-    """Read a journal: when, under which lease, whether it starts, begins or ends what, of what."""
+    """Read a journal: when, under which lease, what it starts, begins or ends."""
     names = ("time", "token", "step", "what", "name")
     lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
     return [dict(zip(names, json.loads(line), strict=True)) for line in lines]
