@@ -21,12 +21,13 @@ from botocore.exceptions import ClientError
 from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_file
 from operations.account import StackAccount, WrongAccount
 from operations.adopt import take_over
-from operations.changes import Change, changes_of, check, summary
+from operations.changes import Change, check, summary
 from operations.deploy import NotConfirmed
 from operations.engine import Engine, NoStack, OnEvent
 from operations.errors import OperationError
 from operations.pending import settle
 from operations.progress import Say
+from operations.replaced import changes_ahead
 from operations.state import Lock, backend_url, checkpoint_key, is_running, secrets_provider
 
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
@@ -159,7 +160,7 @@ class _Bootstrap:
     def _update(self, engine: Engine) -> bool:
         with TemporaryDirectory() as folder:
             plan = Path(folder) / "plan.json"
-            changes = changes_of(engine.preview(plan=plan, on_event=self._on_event))
+            changes = changes_ahead(engine, self._say, plan=plan, on_event=self._on_event)
             for line in summary(changes):
                 self._say(line)
             check(changes, ())

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operations.engine import Step
+from operations.engine import Step, top_input
 from operations.errors import WrongInput
 
 STATEFUL = frozenset(
@@ -52,15 +52,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to happen to one resource."""
+    """What is to happen to one resource.
+
+    is_left: whether it was replaced before, and not deleted then.
+    """
 
     what: str
     step: Step
+    is_left: bool = False
 
     @property
     def resource(self) -> str:
         """The resource, as people call it."""
-        return f"{self.step.kind} {self.step.name}"
+        name = f"{self.step.kind} {self.step.name}"
+        return f"{name} (replaced)" if self.is_left else name
 
     @property
     def loses_data(self) -> bool:
@@ -72,7 +77,7 @@ class Change:
         if self.what not in ("change", "replace"):
             return []
         old, new = self.step.old or {}, self.step.new or {}
-        keys = sorted({_top(path) for path in self.step.changed} or old.keys() | new.keys())
+        keys = sorted({top_input(path) for path in self.step.changed} or old.keys() | new.keys())
         found = [one for key in keys for one in compare(key, old.get(key), new.get(key))]
         # A value that AWS will give differs, though nobody knows it yet.
         return found or [Difference(key, old.get(key), new.get(key)) for key in keys]
@@ -80,7 +85,18 @@ class Change:
 
 def changes_of(steps: Iterable[Step]) -> list[Change]:
     """Pick out of a preview's steps what would change something in AWS."""
-    return [Change(_WORDS[step.op], step) for step in steps if step.op in _WORDS and step.is_aws]
+    ours = [step for step in steps if step.is_aws]
+    changes = [Change(_WORDS[step.op], step) for step in ours if step.op in _WORDS]
+    # Each replacement deletes what it replaces; what is deleted beside was left by one before.
+    replaced = Counter(step.urn for step in ours if step.op == "replace")
+    for step in ours:
+        if step.op != "delete-replaced":
+            continue
+        if replaced[step.urn] > 0:
+            replaced[step.urn] -= 1
+        else:
+            changes.append(Change("delete", step, is_left=True))
+    return changes
 
 
 def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
@@ -165,10 +181,3 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
     if value == _UNKNOWN:
         return "known when it is made"
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _top(path: str) -> str:
-    """Return the input that a path of the engine's begins with."""
-    if path.startswith('["'):
-        return path[2 : path.index('"]')]
-    return path.partition(".")[0].partition("[")[0]

@@ -21,12 +21,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.program import service_in, stack_file
 from operations.account import StackAccount
-from operations.changes import Change, changes_of, check, summary
+from operations.changes import Change, check, summary
 from operations.engine import Engine, OnEvent
 from operations.errors import OperationError, WrongInput
 from operations.lease import LeaseLost
 from operations.progress import Say
 from operations.releases import DamagedRelease, Release, Releases, What
+from operations.replaced import changes_ahead
 from operations.under_lease import UnderLease, under_lease, whoami
 from operations.verify import declared_services, declared_url, verify_ready, verify_running
 
@@ -169,7 +170,7 @@ class _Run:
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
-        changes = changes_of(of.engine.preview(plan=plan, config_file=config, on_event=of.on_event))
+        changes = self._changes_ahead(plan, config)
         for line in summary(changes):
             of.say(line)
         check(changes, allow_replace)
@@ -204,6 +205,10 @@ class _Run:
     def _heal(self) -> None:
         of = self.of
         self.held.heal(of.engine, service_in(of.engine.folder), of.say)
+
+    def _changes_ahead(self, plan: Path, config: Path) -> list[Change]:
+        of = self.of
+        return changes_ahead(of.engine, of.say, plan=plan, config_file=config, on_event=of.on_event)
 
     def _apply(self, plan: Path, config: Path) -> None:
         self.of.engine.up(plan=plan, config_file=config, on_event=self.of.on_event)
@@ -269,10 +274,7 @@ class _Run:
         config = self._config(good)
         plan = self.folder / "put-back.json"
         try:
-            changes = changes_of(
-                of.engine.preview(plan=plan, config_file=config, on_event=of.on_event)
-            )
-            check(changes, ())
+            check(self._changes_ahead(plan, config), ())
             self._apply(plan, config)
             self._verify()
         except Exception as exc:

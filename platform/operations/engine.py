@@ -96,6 +96,7 @@ class Step:
     op: the engine's word, such as `create`, `update`, `replace`, `delete`, `same`.
     old, new: its inputs as the state has them, after a look at the cloud, and as declared.
     changed: paths of the inputs that differ.
+    replaced_for: the inputs whose difference makes it a replacement.
     """
 
     op: str
@@ -104,6 +105,7 @@ class Step:
     old: Mapping[str, Any] | None
     new: Mapping[str, Any] | None
     changed: tuple[str, ...] = ()
+    replaced_for: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -378,6 +380,13 @@ _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview"
 _IS_STEP = "resourcePreEvent"
 
 
+def top_input(path: str) -> str:
+    """Return the input that a path of the engine's begins with."""
+    if path.startswith('["'):
+        return path[2 : path.index('"]')]
+    return path.partition(".")[0].partition("[")[0]
+
+
 def _steps(event: Event) -> Iterator[Step]:
     if _IS_STEP not in event:
         return
@@ -390,6 +399,7 @@ def _steps(event: Event) -> Iterator[Step]:
         old=old.get("inputs"),
         new=new.get("inputs"),
         changed=tuple(told.get("detailedDiff") or told.get("diffs") or ()),
+        replaced_for=tuple(sorted({top_input(path) for path in told.get("keys") or ()})),
     )
 
 

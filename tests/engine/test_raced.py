@@ -15,4 +15,4 @@ def test_two_are_never_both_at_work(there, number, seed):
 
 def test_without_the_lease_they_would_be(seed):
     with a_field() as there, pytest.raises(AssertionError, match="both were at work"):
-        raced(there, seed, without="lease")
+        raced(there, seed, is_held=True, without="lease")

@@ -47,7 +47,7 @@ def host() -> None:
     )
 
 
-def serve(add: Callable[[grpc.Server], None], at_end: Callable[[], None] = lambda: None) -> None:
+def serve(add: Callable[[grpc.Server], None]) -> None:
     stop = threading.Event()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -62,7 +62,6 @@ def serve(add: Callable[[grpc.Server], None], at_end: Callable[[], None] = lambd
     print(port, flush=True)  # noqa: T201 - so the CLI is told
     threading.Thread(target=_wait_for_the_end_of_input, args=(stop,), daemon=True).start()
     stop.wait()
-    at_end()
     server.stop(0).wait()
     os._exit(0)  # calls that are still under way are of nobody
 

@@ -1,6 +1,6 @@
-"""What a spawned stand-in tells a test of what it does, and where it can be made to stop.
+"""What a deploy's engine and its spawned stand-in tell a test, and where they can be made to stop.
 
-By the environment, which it has from the test by way of the CLI.
+By the environment, which the stand-in has from the test by way of the CLI.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,7 @@ from engine.stand_in import StandIn
 from infra.deploy_lease import TOKEN_VARIABLE
 
 JOURNAL = "ENGINE_TEST_JOURNAL"
-"""The variable that names the file to which each start, change and end is written."""
+"""The variable that names the file to which each run of the engine and change is written."""
 STOP = "ENGINE_TEST_STOP"
 """The variable with a `Stop`, as JSON."""
 _READING = ("Describe", "Get", "Head", "List")
@@ -47,13 +47,12 @@ class Stop:
         return json.dumps(asdict(self))
 
 
-def watch(provider: StandIn, session: boto3.Session) -> Callable[[], None]:
-    """Tell, and stop, as the environment says; return what is to be called when it ends."""
-    journal = os.environ.get(JOURNAL)
-    if journal is None:
-        return lambda: None
+def watch(provider: StandIn, session: boto3.Session) -> None:
+    """Tell, and stop, as the environment says."""
+    if JOURNAL not in os.environ:
+        return
+    token = os.environ.get(TOKEN_VARIABLE, "")
     stop = Stop(**json.loads(os.environ[STOP])) if STOP in os.environ else None
-    _write(journal, "starts", "provider", "")
     numbers = count(1)
     at_stop = threading.local()  # whether this thread makes the change to stop at
 
@@ -63,7 +62,7 @@ def watch(provider: StandIn, session: boto3.Session) -> Callable[[], None]:
             _wait(stop)
 
     def before(what: str, name: str) -> None:
-        _write(journal, "begins", what, name)
+        write(token, "begins", what, name)
         at_stop.is_here = stop is not None and next(numbers) == stop.number
         reached("before")
 
@@ -72,17 +71,19 @@ def watch(provider: StandIn, session: boto3.Session) -> Callable[[], None]:
             reached("signed")
 
     def after(what: str, name: str) -> None:
-        _write(journal, "ends", what, name)
+        write(token, "ends", what, name)
         reached("after")
 
     provider.before, provider.after = before, after
     session.events.register("before-send.*", signed)
-    return lambda: _write(journal, "stops", "provider", "")
 
 
-def _write(journal: str, *said: str) -> None:
-    line = json.dumps([time.time(), os.environ.get(TOKEN_VARIABLE, ""), *said])
-    with open(journal, "a", encoding="utf-8") as file:  # noqa: PTH123 - one write is one line
+def write(token: str, step: str, what: str, name: str) -> None:
+    """Write into the journal of this process, if it has one, what begins or ends under a lease."""
+    if JOURNAL not in os.environ:
+        return
+    line = json.dumps([time.time(), token, step, what, name])
+    with open(os.environ[JOURNAL], "a", encoding="utf-8") as file:  # noqa: PTH123 - one write is one line
         file.write(f"{line}\n")
 
 
@@ -94,7 +95,7 @@ def _wait(stop: Stop) -> None:
 
 
 def entries(journal: Path) -> list[Mapping[str, Any]]:
-    """Read a journal: when, under which lease, what it starts, begins or ends."""
+    """Read a journal: when, under which lease (none for a look), begins or ends what, of what."""
     names = ("time", "token", "step", "what", "name")
     lines = journal.read_text("utf-8").splitlines() if journal.exists() else []
     return [dict(zip(names, json.loads(line), strict=True)) for line in lines]

@@ -1,4 +1,4 @@
-"""One deploy as a process of its own, which can be weakened on purpose.
+"""One deploy as a process of its own, whose engine's runs are noted; it can be weakened on purpose.
 
     python deploy.py '{"length_s": 6, "without": null}' deploy dev --yes …
 
@@ -9,13 +9,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from engine.watched import write
+from infra.deploy_lease import TOKEN_VARIABLE
 from infra.lease_item import as_item
-from operations import fence, lease, under_lease
+from operations import engine, fence, lease, under_lease
 from retainwise.cli import main
+
+
+def note_each_run() -> None:
+    """Write each run of the engine's into the journal, from before it begins to after its end."""
+    running = engine.Engine._running
+
+    @contextmanager
+    def noted(self: engine.Engine, *arguments: str) -> Iterator[Any]:
+        token = self.environment.get(TOKEN_VARIABLE) or ""
+        write(token, "begins", "pulumi", arguments[0])
+        try:
+            with running(self, *arguments) as given:
+                yield given
+        finally:
+            write(token, "ends", "pulumi", arguments[0])
+
+    engine.Engine._running = noted  # type: ignore[method-assign]
 
 
 def without_lease() -> None:
@@ -56,4 +76,5 @@ if __name__ == "__main__":
     lease.LENGTH_S = options["length_s"]
     if options["without"] is not None:
         WEAKENED[options["without"]]()
+    note_each_run()
     main(sys.argv[2:])

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import psutil
 
 from emulator import running_emulator
-from engine.healing.ten import EMPTY, MAY_GO, NAME, STACK, declared, in_account, program
+from engine.healing.ten import EMPTY, MAY_GO, NAME, STACK, changes, declared, in_account, program
 from engine.watched import JOURNAL, STOP, Stop, entries
 from engine.workspace import Workspace, workspace
 from operations.lease import DeployLease, table_name
@@ -189,7 +189,8 @@ class Field:
 
     def check(self, version: int) -> None:
         """See that the account is as the program says, and the state as the account."""
-        assert in_account(self.project.emulator) == declared(version)
+        there, asked_for = in_account(self.project.emulator), declared(version)
+        assert there == asked_for, f"in the account: {there}\nasked for: {asked_for}"
         account = self.project.account(STACK)
         s3 = self.project.emulator.client("s3")
         names = {"Bucket": account.state_bucket, "Prefix": ".pulumi/locks/"}
@@ -270,10 +271,10 @@ def a_field() -> Iterator[Field]:
 def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
     """Kill a deploy at some moment; the next one has to go on without help.
 
-    Return what was seen: when it was killed, what the state noted then, and how long it took until
-    the next deploy was done.
+    Mostly with the same, at times back to what was there before. Return what was seen: when it was
+    killed, what the state noted then, and how long it took until the next deploy was done.
     """
-    version = there.another(chance)
+    before, version = there.version, there.another(chance)
     where = how.pop("where", None) or chance.choice(["any time", "any time", "after", "before"])
     all_of_it = chance.random() < 1 / 2
     deploy, has_ended = _stopped(there, version, where, chance, **how)
@@ -281,14 +282,17 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
     killed_at = time.monotonic()
     deploy.let_go_on()  # what outlived it
     noted = [one["type"] for one in there.pending()]
-    again = there.start(version, **how)
-    said = again.said()
+    is_back = chance.random() < 1 / 4
+    following = before if is_back else version
+    next_one = there.start(following, **how)
+    said = next_one.said()
     took_s = time.monotonic() - killed_at
-    assert again.process.returncode == 0, said
-    there.version = version
-    there.check(version)
+    assert next_one.process.returncode == 0, said
+    there.version = following
+    there.check(following)
     return {
         "to": "nothing" if version == EMPTY else "ten resources",
+        "then": "back to what was before" if is_back else "the same again",
         "killed": "with all that it had started" if all_of_it else "alone",
         "where": "at its end" if has_ended else where,
         "noted_as_begun": noted,
@@ -298,13 +302,23 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
 
 
 def raced(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
-    """Start two deploys at once; they may never both be at work."""
+    """Start two deploys at once; they may never both be at work.
+
+    Half of them are held back: who comes to its first change waits until the other has come to
+    one, too, or has ended.
+    """
     before = len(entries(there.journal))
+    is_held = how.pop("is_held", None) or chance.random() < 1 / 2
     versions = [there.another(chance), there.next_version()]
     deploys = []
     for version in versions:
-        deploys.append(there.start(version, **how))
+        stop = there.stop_at("before", 1) if is_held else None
+        deploys.append(there.start(version, stop=stop, **how))
         time.sleep(chance.uniform(0, 0.5))
+    for one in deploys:
+        one.wait_for_stop()
+    for one in deploys:
+        one.let_go_on()
     said = [one.said() for one in deploys]
     codes = [one.process.returncode for one in deploys]
     at_work = _spans(entries(there.journal)[before:])
@@ -315,7 +329,7 @@ def raced(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
     there.version = there.in_account()
     assert there.version in [one for one, code in zip(versions, codes, strict=True) if code == 0]
     there.check(there.version)
-    return {"codes": codes, "at_work": len(at_work)}
+    return {"codes": codes, "held_back": is_held, "at_work": len(at_work)}
 
 
 def stalled(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
@@ -356,7 +370,8 @@ def _stopped(
             time.sleep(0.05)
         time.sleep(chance.uniform(0.0, 7.0))
     else:
-        deploy = there.start(version, stop=there.stop_at(where, chance.randint(1, 8)), **how)
+        stop = there.stop_at(where, chance.randint(1, changes(there.version, version)))
+        deploy = there.start(version, stop=stop, **how)
         deploy.wait_for_stop()
     return deploy, deploy.process.poll() is not None
 
