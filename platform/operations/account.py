@@ -36,6 +36,18 @@ CLIENT_CONFIG = Config(
 )
 """Of every client: timeouts, and retries as AWS's SDKs have them."""
 _ALLOWED = "aws:allowedAccountIds"
+# By which the provider would act as somebody else than the command that runs it.
+_CREDENTIALS = (
+    "aws:accessKey",
+    "aws:secretKey",
+    "aws:token",
+    "aws:profile",
+    "aws:sharedConfigFiles",
+    "aws:sharedCredentialsFiles",
+    "aws:assumeRole",
+    "aws:assumeRoles",
+    "aws:assumeRoleWithWebIdentity",
+)
 _ENDPOINTS = frozenset(
     f"AWS_ENDPOINT_URL{service}" for service in ("", "_S3", "_STS", "_DYNAMODB", "_ECS", "_KMS")
 )
@@ -169,6 +181,11 @@ def read_stack(stack: str, folder: Path = CHECKOUT) -> dict[str, Any]:
         raise UnusableStack(f"{file} must have aws:region, such as eu-west-1, not {region}")
     if allowed is not None and not _is_texts(allowed):
         raise UnusableStack(f'{file}: {_ALLOWED} must be a list such as ["111122223333"]')
+    if others := [key for key in _CREDENTIALS if key in config]:
+        raise UnusableStack(
+            f"{file} may not have {', '.join(others)}: whatever changes the stack does so in the "
+            "sessions of its deploy lease. To work as somebody else, sign in as them (AWS_PROFILE)"
+        )
     return config
 
 

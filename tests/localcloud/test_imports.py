@@ -108,7 +108,8 @@ def test_a_deploy_finds_whatever_another_was_making_when_it_was_killed(prod, the
         found = f"{one.found.id}@{region}" if region else one.found.id
         assert look.found_id(noted, []) == found, one
         # What is in the state already is not what was being made.
-        known = {"type": one.kind.type, "inputs": one.declared.inputs, "id": one.found.id}
+        id_ = one.found.outputs.get("id", one.found.id)
+        known = {"type": one.kind.type, "inputs": one.declared.inputs, "id": id_}
         assert look.found_id(noted, [known]) is None, one
 
 

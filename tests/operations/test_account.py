@@ -97,6 +97,8 @@ def test_another_region_is_refused_and_both_are_named(stacks, monkeypatch, varia
             "config: {aws:region: eu-west-1, aws:allowedAccountIds: [111122223333]}",
             "must be a list such as",
         ),
+        ("config: {aws:region: eu-west-1, aws:profile: ana}", "may not have aws:profile"),
+        ("config: {aws:region: eu-west-1, aws:assumeRoles: []}", "may not have aws:assumeRoles"),
     ],
 )
 def test_a_file_that_does_not_say_where_its_stack_is_is_refused(stacks, text, said):

@@ -179,6 +179,10 @@ class Selection(Kind):
         except self.aws.backup.exceptions.ResourceNotFoundException:
             return None
 
+    def import_id(self, resource_id: str, inputs: Inputs) -> str:
+        """See Kind. A program knows it by its own alone."""
+        return resource_id if "|" in resource_id else f"{inputs['planId']}|{resource_id}"
+
     def look_for(self, name: str, inputs: Inputs) -> Found | None:
         """See Kind. By its name, which several can have."""
         try:
@@ -228,7 +232,7 @@ class Selection(Kind):
             "iamRoleArn": one["IamRoleArn"],
             "resources": one.get("Resources", []),
         }
-        return Found(f"{plan}|{selection}", properties)
+        return Found(f"{plan}|{selection}", properties, {"id": selection})
 
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
