@@ -106,7 +106,8 @@ def lease(stack: str, is_to_break: bool, as_json: bool, folder: Path | None) -> 
 def _break(lease: DeployLease, stack: str, last: Holder | None, now: datetime) -> None:
     """Say what will happen, and do it for who knows whom it will happen to."""
     from operations.errors import WrongInput
-    from operations.lease import RENEWED_AT, clock_time
+    from operations.keeping import RENEWED_AT
+    from operations.lease import clock_time
     from operations.under_lease import whoami
 
     if last is None or not last.holds(now):

@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 from infra.lease_item import Holder
 from operations.account import CLIENT_CONFIG, StackAccount
 from operations.errors import OperationError
-from operations.lease import GIVE_UP_AT
+from operations.keeping import GIVE_UP_AT
 
 _SESSION_S = 900  # the shortest that AWS gives
 # Asked for anew so early, a session's end is never met by a call of a deploy that is well.

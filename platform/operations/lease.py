@@ -9,17 +9,15 @@ could still do to the stack itself, `fence` ends.
 from __future__ import annotations
 
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from ulid import ULID
 
 from infra.lease_item import DamagedLease, Holder, Item, as_item, as_number, read_item, table_name
@@ -31,11 +29,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DamagedLease",
     "DeployLease",
-    "Ends",
     "Holder",
     "LeaseLost",
     "LeaseTaken",
-    "Taking",
     "clock_time",
     "table_name",
 ]
@@ -57,16 +53,6 @@ _NOBODY_CAME_BETWEEN = {True: "#token = :seen", False: "attribute_not_exists(#to
 _IS_OURS = "#token = :token AND attribute_not_exists(#released)"
 # A renewal that comes late, after the one that followed it, must not take from the lease's end.
 _MAY_GO_ON = f"{_IS_OURS} AND attribute_not_exists(#broken_by) AND #expires <= :expires"
-
-# Parts of the length.
-RENEWED_AT = 1 / 6
-"""The part of the length after which a holder that is well renews it."""
-_RETRY_AT = 1 / 12  # after a renewal that got no answer
-# Who cannot renew first has what runs under the lease end in order, as long as it still can.
-_ASK_AT = 1 / 2
-GIVE_UP_AT = 5 / 6
-"""The part of the length after which a holder that could not renew has to have stopped."""
-_LOOK_EVERY = 1 / 60
 
 
 class LeaseTaken(OperationError):
@@ -98,26 +84,6 @@ class LeaseLost(OperationError):
         self.is_taken, self.cause = is_taken, cause
 
 
-class Ends(Enum):
-    """How a taking ends."""
-
-    CLEAN = "it is given back"
-    LEFT = "it is given back, and the next holder is told that something may be left"
-    BY_ITSELF = "it is not given back: what was killed under it may have a call under way"
-
-
-@dataclass
-class Taking:
-    """A lease that is held.
-
-    holder: as it was taken.
-    ends: how it is to end; may be set until it does.
-    """
-
-    holder: Holder
-    ends: Ends = Ends.CLEAN
-
-
 class DeployLease:
     """The lease of one stack.
 
@@ -136,7 +102,7 @@ class DeployLease:
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._stack = stack
+        self.stack = stack
         self.length = timedelta(seconds=LENGTH_S if length_s is None else length_s)
         self._clock = clock or _AwsClock(dynamodb)
 
@@ -146,7 +112,7 @@ class DeployLease:
             seen = self.last()  # its answer tells the time as well
             now = self.now()
             if seen is not None and seen.holds(now):
-                raise LeaseTaken(self._stack, seen, now)
+                raise LeaseTaken(self.stack, seen, now)
             holder = self._next(seen, owner, what, now)
             if self._is_put(holder, seen):
                 return holder
@@ -176,7 +142,7 @@ class DeployLease:
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
-                Item=as_item(self._stack, holder),
+                Item=as_item(self.stack, holder),
                 ConditionExpression=condition,
                 ExpressionAttributeNames=_names(*names),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -185,7 +151,7 @@ class DeployLease:
         except self._dynamodb.exceptions.ConditionalCheckFailedException as exc:
             # When the answer to the first try got lost, the SDK's next one finds our own item.
             item = _item_of(exc)
-            return bool(item) and read_item(self._stack, item).token == holder.token
+            return bool(item) and read_item(self.stack, item).token == holder.token
         return True
 
     def renew(self, holder: Holder) -> Holder:
@@ -219,7 +185,7 @@ class DeployLease:
     def _is_renewed_already(self, holder: Holder, item: Item) -> bool:
         """Whether a later renewal came first."""
         try:
-            found = read_item(self._stack, item)
+            found = read_item(self.stack, item)
         except DamagedLease:
             return False
         is_ours = found.token == holder.token and found.released is None
@@ -277,67 +243,7 @@ class DeployLease:
     def last(self) -> Holder | None:
         """Return who holds it or had it last; none when nobody ever did. Raises DamagedLease."""
         answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
-        return read_item(self._stack, answer["Item"]) if "Item" in answer else None
-
-    @contextmanager
-    def held(
-        self,
-        owner: str,
-        what: str,
-        on_lost: Callable[[LeaseLost], None],
-        *,
-        on_held: Callable[[Holder], None] = lambda _holder: None,
-        on_silence: Callable[[Exception | None], None] = lambda _cause: None,
-        on_wait: Callable[[Holder], None] = lambda _holder: None,
-    ) -> Iterator[Taking]:
-        """Hold the lease for the block, renewed by a thread.
-
-        Of a holder that shows no sign of life it waits for the end; one that renews is alive.
-        on_lost: called once, by another thread, when the lease was lost: the block has to stop.
-        on_held: called when it was taken and with each renewal, which counts only if this does not
-            raise an error of the SDK's.
-        on_silence: called by another thread when half of the length has passed with no renewal,
-            with the reason where there is one: the block should come to its end while it can.
-        on_wait: called with the holder that is waited for.
-        Raises LeaseTaken, DamagedLease, and what `on_held` raises at first.
-        """
-        asked = _elapsed_s()
-        try:
-            holder = self.take(owner, what)
-        except LeaseTaken as taken:
-            on_wait(taken.holder)
-            self._outlive(taken.holder)
-            asked = _elapsed_s()
-            holder = self.take(owner, what)
-        try:
-            on_held(holder)
-        except BaseException:
-            self._try_to_release(holder)
-            raise
-        keeper = _Keeper(self, holder, asked, _Told(on_held, on_silence, on_lost))
-        taking = Taking(holder)
-        try:
-            yield taking
-        finally:
-            # Lost, it is another's, or its sessions have not ended yet.
-            if keeper.stop() and taking.ends is not Ends.BY_ITSELF:
-                self._try_to_release(holder, is_left=taking.ends is Ends.LEFT)
-
-    def _try_to_release(self, holder: Holder, *, is_left: bool = False) -> None:
-        """Release it. What cannot be ends by itself; what the block has to say matters more."""
-        with suppress(BotoCoreError, ClientError):
-            self.release(holder, is_left=is_left)
-
-    def _outlive(self, seen: Holder) -> None:
-        """Wait for the end of a lease. Raises LeaseTaken when its holder turns out to be alive."""
-        while True:
-            time.sleep(_LOOK_EVERY * self.length.total_seconds())
-            last = self.last()
-            now = self.now()
-            if last is None or not last.holds(now):
-                return
-            if (last.token, last.renewed) != (seen.token, seen.renewed):
-                raise LeaseTaken(self._stack, last, now)
+        return read_item(self.stack, answer["Item"]) if "Item" in answer else None
 
     def now(self) -> datetime:
         """Return the time by which the lease is judged: AWS's, once an answer has told it."""
@@ -345,12 +251,12 @@ class DeployLease:
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
-        return {"stack": {"S": self._stack}}
+        return {"stack": {"S": self.stack}}
 
     def _lost_to(self, holder: Holder, item: Item) -> str:
-        lost = f"{self._stack}: {holder.owner} has lost the deploy lease"
+        lost = f"{self.stack}: {holder.owner} has lost the deploy lease"
         try:
-            found = read_item(self._stack, item) if item else None
+            found = read_item(self.stack, item) if item else None
         except DamagedLease as exc:
             return f"{lost}: {exc}"
         if found is None:
@@ -367,12 +273,12 @@ class _AwsClock:
     """The time by AWS's clock, as a client's answers tell it; until the first, the machine's."""
 
     def __init__(self, client: DynamoDBClient) -> None:
-        self._began = time.time() - _elapsed_s()
+        self._began = time.time() - elapsed_s()
         self._ahead: float | None = None  # of the monotonic clock
         client.meta.events.register("after-call", self._look)
 
     def __call__(self) -> float:
-        return _elapsed_s() + (self._began if self._ahead is None else self._ahead)
+        return elapsed_s() + (self._began if self._ahead is None else self._ahead)
 
     def _look(self, http_response: Any, **_: object) -> None:  # noqa: ANN401 - botocore's own
         try:
@@ -380,88 +286,11 @@ class _AwsClock:
         except (KeyError, TypeError, ValueError):
             return
         # Told in whole seconds and heard later, it is behind: the most that was told is nearest.
-        ahead = told - _elapsed_s()
+        ahead = told - elapsed_s()
         self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
 
 
-@dataclass(frozen=True)
-class _Told:
-    """Whom a keeper tells what; see DeployLease.held."""
-
-    held: Callable[[Holder], None]
-    silence: Callable[[Exception | None], None]
-    lost: Callable[[LeaseLost], None]
-
-
-class _Keeper:
-    """Renews a lease until it is stopped or the lease is lost.
-
-    A call may hang for longer than the lease lasts, so the end is watched by a thread of its own.
-    """
-
-    def __init__(self, lease: DeployLease, holder: Holder, asked: float, told: _Told) -> None:
-        self._lease = lease
-        self._holder = holder
-        self._length_s = lease.length.total_seconds()
-        self._told = told
-        self._renewed = asked
-        self._failure: Exception | None = None
-        self._is_over = threading.Event()
-        self._turn = threading.Lock()
-        for work in (self._renew, self._watch):
-            threading.Thread(target=work, name="deploy lease", daemon=True).start()
-
-    def stop(self) -> bool:
-        """End it; return whether the lease was kept until now.
-
-        A renewal that is still under way is refused once the lease is released.
-        """
-        with self._turn:
-            was_kept = not self._is_over.is_set()
-            self._is_over.set()
-        return was_kept
-
-    def _renew(self) -> None:
-        pause = RENEWED_AT
-        while not self._is_over.wait(pause * self._length_s):
-            # From before the call: when the answer is late, the lease was renewed earlier.
-            asked = _elapsed_s()
-            try:
-                self._told.held(self._lease.renew(self._holder))
-            except LeaseLost as exc:
-                self._lose(exc)
-            except Exception as exc:  # noqa: BLE001 - whatever it is, the lease is not renewed
-                self._failure = exc
-                pause = _RETRY_AT
-            else:
-                self._renewed = asked
-                self._failure = None
-                pause = RENEWED_AT
-
-    def _watch(self) -> None:
-        is_told = False
-        while not self._is_over.wait(self._left_s(GIVE_UP_AT if is_told else _ASK_AT)):
-            if self._left_s(GIVE_UP_AT) <= 0:
-                end = "the deploy lease could not be renewed before its end"
-                self._lose(LeaseLost(end, is_taken=False, cause=self._failure))
-            elif self._left_s(_ASK_AT) > 0:
-                is_told = False  # it was renewed meanwhile
-            elif not is_told:
-                is_told = True
-                self._told.silence(self._failure)
-
-    def _left_s(self, part: float) -> float:
-        return self._renewed + part * self._length_s - _elapsed_s()
-
-    def _lose(self, lost: LeaseLost) -> None:
-        with self._turn:
-            if self._is_over.is_set():
-                return
-            self._is_over.set()
-            self._told.lost(lost)  # before the block can end as if nothing were
-
-
-def _elapsed_s() -> float:
+def elapsed_s() -> float:
     """Tell seconds from some moment on; a machine's sleep counts, where it can tell."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(clock)

@@ -21,11 +21,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.deploy_lease import TOKEN_VARIABLE
 from localcloud.program import Program
 from operations.account import StackAccount, said_by_sdk
-from operations.engine import Ending, Engine
+from operations.ending import Ending
+from operations.engine import Engine
 from operations.errors import OperationError
 from operations.fence import PATIENCE, Fence
 from operations.heal import heal
-from operations.lease import DeployLease, Ends, Holder, LeaseLost
+from operations.keeping import Ends, keep
+from operations.lease import DeployLease, Holder, LeaseLost
 from operations.progress import Say
 from operations.state import StateLocked, locks, was_cut_off
 
@@ -113,7 +115,8 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
     # A renewal may write into it still.
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         fence = Fence(account, Path(folder), lease.length)
-        with lease.held(
+        with keep(
+            lease,
             owner=whoami(),
             what=what,
             on_lost=stop,

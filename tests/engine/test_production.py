@@ -8,6 +8,7 @@ import pytest
 
 from infra.lease_item import table_name
 from localcloud.cloud import ACCOUNT_ID
+from operations.keeping import keep
 from operations.lease import DeployLease
 
 PROD = "prod-retainwise"
@@ -56,7 +57,7 @@ def test_what_the_load_balancer_signs_people_in_with_is_in_no_state_in_the_clear
 def test_who_finds_the_lease_taken_is_told_who_has_it(deploy, project):
     dynamodb = project.emulator.client("dynamodb")
     lease = DeployLease(dynamodb, table_name(PROD), "prod")
-    with lease.held("alice@laptop", "deploy 1a2b3c4", on_lost=print):
+    with keep(lease, "alice@laptop", "deploy 1a2b3c4", on_lost=print):
         said = deploy("prod", code=3)
         assert "alice@laptop holds the deploy lease" in said
         assert "to deploy 1a2b3c4" in said

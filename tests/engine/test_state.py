@@ -11,6 +11,7 @@ import pytest
 
 from infra.lease_item import table_name
 from localcloud.cloud import ACCOUNT_ID
+from operations.keeping import keep
 from operations.lease import DeployLease
 from operations.state import checkpoint_key
 
@@ -140,7 +141,7 @@ def test_a_version_that_there_is_not_is_refused(run):
 def test_a_state_is_put_back_under_the_lease_only(project, s3, run):
     right = newest(s3)
     lease = DeployLease(project.emulator.client("dynamodb"), table_name(DEV), "dev")
-    with lease.held("alice@laptop", "deploy 1a2b3c4", on_lost=print):
+    with keep(lease, "alice@laptop", "deploy 1a2b3c4", on_lost=print):
         said = run("state", "dev", "--restore", right, "--yes", code=3).output
         assert "alice@laptop holds the deploy lease" in said
         assert newest(s3) == right

@@ -14,6 +14,7 @@ import yaml
 from engine.interrupted import interrupted
 from localcloud.program import CHECKOUT
 from operations import lease
+from operations.keeping import keep
 from operations.lease import DeployLease
 
 DEV = "dev-retainwise"
@@ -155,7 +156,7 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
         said = deploy("dev", code=1)
     assert "has lost the deploy lease: bob@laptop took it" in said
     assert "putting back" not in said
-    with DeployLease(dynamodb, table, "dev").held("carol@laptop", "deploy", on_lost=print):
+    with keep(DeployLease(dynamodb, table, "dev"), "carol@laptop", "deploy", on_lost=print):
         assert "carol@laptop holds the deploy lease" in deploy("dev", code=3)
     assert "was being made when the last run was killed; it is" in deploy("dev")
 

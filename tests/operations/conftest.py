@@ -5,13 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from emulator import Emulator, running_emulator
 from operations.graph import Graph
+from operations.lease import DeployLease, table_name
 from third_service import with_third_service
+
+_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +62,19 @@ def bootstrapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]
 def sdk_of_the_emulator(bootstrapped: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's own configuration as somebody has it who is the account's root."""
     bootstrapped.as_root(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(bootstrapped: Emulator) -> Any:
+    return bootstrapped.client("dynamodb")
+
+
+@pytest.fixture
+def stack() -> str:
+    """A stack of the test's own, which nobody ever had the lease of."""
+    return f"stack{next(_numbers)}"
+
+
+@pytest.fixture
+def lease(dynamodb: Any, stack: str) -> DeployLease:
+    return DeployLease(dynamodb, table_name("local-retainwise"), stack)

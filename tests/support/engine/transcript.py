@@ -24,6 +24,7 @@ from engine.readiness import readiness
 from engine.workspace import Workspace, workspace
 from localcloud.apply import apply
 from localcloud.program import BOOTSTRAP, CHECKOUT, stack_config
+from operations.keeping import keep
 from operations.lease import DeployLease
 from retainwise.cli import main as retainwise
 
@@ -83,7 +84,7 @@ def production(scene: Scene) -> None:
         scene.type("retainwise deploy prod", *hidden)
         account = project.account("prod")
         lease = DeployLease(account.session.client("dynamodb"), account.lease_table, "prod")
-        with lease.held("ana@laptop", "deploy 1a2b3c4", on_lost=print):
+        with keep(lease, "ana@laptop", "deploy 1a2b3c4", on_lost=print):
             scene.type("retainwise lease prod")
         project.change("prod", "services", web={"image_digest": _BAD})
         ready.answers = lambda: 503 if _BAD in json.dumps(running(project)) else 200
