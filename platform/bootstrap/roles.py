@@ -42,7 +42,8 @@ def trust_in(account: Account, principals: Sequence[str]) -> dict[str, Any]:
         "Effect": "Allow",
         # A role cannot be named here before it is made, and a pattern at no time.
         "Principal": {"AWS": account.global_arn("iam", "root")},
-        "Action": "sts:AssumeRole",
+        # The last two for a session that carries who is behind it on to the next role.
+        "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
         "Condition": {
             "ArnLike": {
                 "aws:PrincipalArn": [account.global_arn("iam", one) for one in principals],

@@ -594,7 +594,7 @@ def test_a_deploy_is_of_ci_of_itself_or_of_who_is_named(prod, declare):
     assert trusted(prod) == {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"},
-        "Action": "sts:AssumeRole",
+        "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
         "Condition": {
             "ArnLike": {"aws:PrincipalArn": [f"{role}/{NAME}-deploy", f"{role}/{administrators}"]}
         },
