@@ -204,6 +204,18 @@ def test_a_state_that_cannot_be_written_for_a_while_is_waited_for(there, deploy)
     there.check(there.version)
 
 
+@pytest.mark.timeout(600)
+def test_a_state_that_cannot_be_written_for_long_ends_it(there, deploy):
+    with nobody_may(there, "s3:PutObject"):
+        deploy.let_go_on()
+        deploy.process.wait(400)  # Pulumi tries for a minute or two
+        said = ended(deploy)
+    assert "failed to save snapshot" in said
+    assert "AccessDenied" in said
+    assert LEFT in there.deploy(there.version)
+    there.check(there.version)
+
+
 @contextmanager
 def standing_still(there):
     """Have all of the emulated AWS answer nothing, for the block."""
