@@ -149,13 +149,14 @@ class _Finder:
         made_up = outputs_of(declared, self._account.region)
         if declared.type in UNSUPPORTED or declared.type in _NOT_IMPORTED:
             return resource_id(declared), made_up
-        region = declared.inputs.get("region", self._account.region)
-        kind = all_kinds(self._clients.of(region), self._stack)[declared.type]
+        region = declared.inputs.get("region")
+        clients = self._clients.of(region or self._account.region)
+        kind = all_kinds(clients, self._stack)[declared.type]
         found = self._look_for(kind, declared)
         if found is None:
             self.missing.append((declared.type, declared.name))
             return resource_id(declared), made_up
-        self.ids[declared.type, declared.name] = found.id
+        self.ids[declared.type, declared.name] = f"{found.id}@{region}" if region else found.id
         return found.id, {**made_up, **found.outputs}
 
     def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_file
+from operations import toolchain
 from operations.account import StackAccount, WrongAccount
 from operations.adopt import take_over
 from operations.changes import Change, check, summary
@@ -28,7 +30,16 @@ from operations.errors import OperationError
 from operations.pending import settle
 from operations.progress import Say
 from operations.replaced import changes_ahead
-from operations.state import Lock, backend_url, checkpoint_key, is_running, secrets_provider
+from operations.state import (
+    Lock,
+    StateLocked,
+    backend_url,
+    checkpoint_key,
+    is_running,
+    locks,
+    secrets_provider,
+    take_away,
+)
 
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
 _KEY_IN_FILE = ("encryptedkey", "encryptionsalt")
@@ -93,6 +104,8 @@ class _Bootstrap:
         if is_bucket and self._resources_in_bucket():
             # First: a state that is here still is an old one.
             is_changed = self._clean_up()
+            self._unlock_in_bucket()
+            self._settle(self._in_bucket)
             is_changed |= self._update(self._in_bucket)
         else:
             self._begin(is_bucket)
@@ -101,15 +114,14 @@ class _Bootstrap:
 
     def _begin(self, is_bucket: bool) -> None:
         """Create everything with the state on this machine, and move it."""
-        is_lost = is_bucket and not self._here.exists()
-        if not is_bucket and not self._here.exists():
+        is_first = not self._here.exists()
+        if is_first and not is_bucket:
             self._refuse_if_begun_elsewhere()
         engine = self._on_this_machine()
-        if is_lost:
+        if is_first:  # what is there all the same is of one whose state was lost
             for type_, name in take_over(self._account, engine, self._program, self._on_event):
                 self._say(f"{type_.rpartition(':')[2]} {name} is there already: taken over")
-        for one in settle(self._account, engine, self._program):
-            self._say(str(one))
+        self._settle(engine)
         self._update(engine)
         self._move(engine)
         self._clean_up()
@@ -142,32 +154,54 @@ class _Bootstrap:
             engine.call("stack", "init", stack, "--secrets-provider", "passphrase")
         return engine
 
-    def _unlock(self, engine: Engine, locks: Path) -> None:
-        """Take away the lock of a process that was killed."""
-        there = list(locks.rglob("*.json"))
+    def _unlock(self, engine: Engine, folder: Path) -> None:
+        """Take away the locks of processes that were killed."""
+        there = list(folder.rglob("*.json"))
         for lock in there:
             written = datetime.fromtimestamp(lock.stat().st_mtime, UTC)
-            pid = Lock.of(str(lock), written, lock.read_bytes()).pid
-            if pid is not None and is_running(pid):
-                raise StillRunning(
-                    f"process {pid} of a bootstrap that was interrupted still works on "
-                    f"{self._account.stack}: wait for its end, and run this again. If that process "
-                    f"is another program by now, delete {lock}"
-                )
+            self._refuse_if_at_work(Lock.of(str(lock), written, lock.read_bytes()))
         if there:
             engine.call("cancel", "--yes")
+
+    def _unlock_in_bucket(self) -> None:
+        """Take away the locks of processes that were killed on this machine."""
+        for lock in locks(self._account, self._program.project):
+            if lock.host != socket.gethostname():
+                raise StateLocked(
+                    f"the state of {self._account.stack}'s bootstrap is locked by {lock} since "
+                    f"{lock.written:%Y-%m-%d %H:%M:%S} UTC: whether that is at work still can only "
+                    "be seen there. Run this again there; or when that is gone, in "
+                    f"{self._program.stacks.name} `PULUMI_BACKEND_URL='{self._in_bucket.backend}' "
+                    f"{toolchain.pulumi()} cancel {self._account.stack} --yes` takes the lock away"
+                )
+            self._refuse_if_at_work(lock)
+            take_away(self._account, lock)
+            self._say(f"the lock of a bootstrap that was killed is taken away: {lock}")
+
+    def _refuse_if_at_work(self, lock: Lock) -> None:
+        if lock.pid is not None and is_running(lock.pid):
+            raise StillRunning(
+                f"process {lock.pid} of a bootstrap that was interrupted still works on "
+                f"{self._account.stack}: wait for its end, and run this again. If that process "
+                f"is another program by now, delete {lock.key}"
+            )
+
+    def _settle(self, engine: Engine) -> None:
+        for one in settle(self._account, engine, self._program):
+            self._say(str(one))
 
     def _update(self, engine: Engine) -> bool:
         with TemporaryDirectory() as folder:
             plan = Path(folder) / "plan.json"
-            changes = changes_ahead(engine, self._say, plan=plan, on_event=self._on_event)
-            for line in summary(changes):
-                self._say(line)
-            check(changes, ())
+            ahead = changes_ahead(engine, self._say, plan=plan, on_event=self._on_event)
+            with ahead as changes:
+                for line in summary(changes):
+                    self._say(line)
+                check(changes, ())
+                if changes and not self._may_go_on(changes):
+                    raise NotConfirmed("nothing in AWS was changed")
             if not changes:
                 return False
-            if not self._may_go_on(changes):
-                raise NotConfirmed("nothing was changed")
             engine.up(plan=plan, on_event=self._on_event)
         return True
 

@@ -28,6 +28,8 @@ STATEFUL = frozenset(
 """Types whose deletion loses something that no deploy brings back."""
 
 _WORDS = {"create": "create", "update": "change", "replace": "replace", "delete": "delete"}
+DELETED_FOR_ANOTHER = "delete-replaced"
+"""The engine's word for deleting what another has come in place of."""
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _MOST_CHARACTERS = 60
 _BEFORE = 12  # of what is the same, so that one sees where it is
@@ -54,6 +56,7 @@ class Difference:
 class Change:
     """What is to happen to one resource.
 
+    what: `create`, `change`, `replace` or `delete`.
     is_left: whether it was replaced before, and not deleted then.
     """
 
@@ -65,7 +68,7 @@ class Change:
     def resource(self) -> str:
         """The resource, as people call it."""
         name = f"{self.step.kind} {self.step.name}"
-        return f"{name} (replaced)" if self.is_left else name
+        return f"{name} (replaced: {self.step.id})" if self.is_left else name
 
     @property
     def loses_data(self) -> bool:
@@ -86,17 +89,16 @@ class Change:
 def changes_of(steps: Iterable[Step]) -> list[Change]:
     """Pick out of a preview's steps what would change something in AWS."""
     ours = [step for step in steps if step.is_aws]
-    changes = [Change(_WORDS[step.op], step) for step in ours if step.op in _WORDS]
-    # Each replacement deletes what it replaces; what is deleted beside was left by one before.
-    replaced = Counter(step.urn for step in ours if step.op == "replace")
+    replaced = {(step.urn, step.id): step for step in ours if step.op == DELETED_FOR_ANOTHER}
+    changes = []
     for step in ours:
-        if step.op != "delete-replaced":
+        if step.op not in _WORDS:
             continue
-        if replaced[step.urn] > 0:
-            replaced[step.urn] -= 1
-        else:
-            changes.append(Change("delete", step, is_left=True))
-    return changes
+        # What was deleted already by a deploy that was cut off is only to be made.
+        is_gone = step.op == "replace" and replaced.pop((step.urn, step.id), None) is None
+        changes.append(Change("create" if is_gone else _WORDS[step.op], step))
+    # What is deleted and has no replacement now was left by a deploy before.
+    return changes + [Change("delete", step, is_left=True) for step in replaced.values()]
 
 
 def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
@@ -105,7 +107,7 @@ def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
     allowed: names of resources; `Kind:name` where several of these have the name.
     """
     losses = [one for one in changes if one.loses_data]
-    names = Counter(one.step.name for one in losses)
+    names = Counter(name for _kind, name in {(one.step.kind, one.step.name) for one in losses})
 
     def called(step: Step) -> str:
         return step.name if names[step.name] == 1 else f"{step.kind}:{step.name}"
@@ -113,11 +115,12 @@ def check(changes: Iterable[Change], allowed: Collection[str]) -> None:
     refused = [one for one in losses if called(one.step) not in allowed]
     if refused:
         lines = [f"  {one.what} {one.resource}" for one in refused]
-        options = " ".join(f"--allow-replace {called(one.step)}" for one in refused)
+        to_name = dict.fromkeys(called(one.step) for one in refused)
+        options = " ".join(f"--allow-replace {name}" for name in to_name)
         raise NotAllowed(
             "\n".join(
                 [
-                    "what these hold would be lost, so nothing was changed:",
+                    "what these hold would be lost, so nothing in AWS was changed:",
                     *lines,
                     f"If that is meant: {options}",
                 ]

@@ -57,6 +57,13 @@ _url_option = click.option(
     callback=_address,
     help="Where /readyz is asked; by default at the stack's own address.",
 )
+_allow_replace_option = click.option(
+    "--allow-replace",
+    multiple=True,
+    metavar="NAME",
+    help="Let this resource be replaced or deleted, with what it holds: NAME, or KIND:NAME where "
+    "several share it. May be repeated.",
+)
 _wait_option = click.option(
     "--wait",
     "wait_s",
@@ -241,13 +248,7 @@ def _one_line(text: str) -> str:
 
 @click.command()
 @stack_argument
-@click.option(
-    "--allow-replace",
-    multiple=True,
-    metavar="NAME",
-    help="Let this resource be replaced or deleted, with what it holds: NAME, or KIND:NAME where "
-    "several share it. May be repeated.",
-)
+@_allow_replace_option
 @yes_option
 @_url_option
 @_wait_option
@@ -272,18 +273,25 @@ def deploy(
 @click.command()
 @stack_argument
 @click.option("--to", metavar="RELEASE", help="A good release's id; by default the one before.")
+@_allow_replace_option
 @yes_option
 @_url_option
 @_wait_option
 @folder_option
 def rollback(
-    stack: str, to: str | None, yes: bool, url: str | None, wait_s: float, folder: Path | None
+    stack: str,
+    to: str | None,
+    allow_replace: Sequence[str],
+    yes: bool,
+    url: str | None,
+    wait_s: float,
+    folder: Path | None,
 ) -> None:
     """Bring back what ran in an earlier release; data is not touched."""
     from operations.account import explained
 
     with explained(stack):
-        release = _deployment(stack, yes, url, wait_s, folder).roll_back(to)
+        release = _deployment(stack, yes, url, wait_s, folder).roll_back(to, allow_replace)
     if release is not None:
         click.echo(
             f"{stack}: release {release.id} runs, as {release.puts_back} did. Pulumi.{stack}.yaml "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,7 +82,9 @@ class Deployment:
             what, lambda: _New("deploy", revision, is_dirty, None), allow_replace
         )
 
-    def roll_back(self, to: str | None = None) -> Release | None:
+    def roll_back(
+        self, to: str | None = None, allow_replace: Collection[str] = ()
+    ) -> Release | None:
         """Bring back what ran in an earlier release, by default in the last good one before this.
 
         Raises what `deploy` raises, and NoSuchRelease.
@@ -93,7 +95,7 @@ class Deployment:
             self.say(f"going back to release {release.id} of {release.started:%Y-%m-%d %H:%M} UTC")
             return _New("rollback", release.revision, release.dirty, release)
 
-        return self._under_lease("roll back", earlier, ())
+        return self._under_lease("roll back", earlier, allow_replace)
 
     @property
     def releases(self) -> Releases:
@@ -106,7 +108,7 @@ class Deployment:
     ) -> Release | None:
         with under_lease(self.account, what, self.say) as held, TemporaryDirectory() as folder:
             fenced = replace(self, account=held.account, engine=held.engine(self.engine))
-            return _Run(fenced, Path(folder), held).bring(new(), allow_replace)
+            return _Run(fenced, Path(folder), held, allow_replace).bring(new())
 
     def _earlier(self, to: str | None) -> Release:
         if to is not None:
@@ -162,24 +164,25 @@ class _Run:
     of: Deployment
     folder: Path
     held: UnderLease
+    allow_replace: Collection[str]
 
-    def bring(self, new: _New, allow_replace: Collection[str]) -> Release | None:
+    def bring(self, new: _New) -> Release | None:
         of = self.of
         self._heal()
         self._note_what_was_cut_off()
         config = self._config(new.services_of)
         plan = self.folder / f"{new.what}.json"
         of.say(f"looking at what {of.account.stack} has in AWS, and what is to change")
-        changes = self._changes_ahead(plan, config)
-        for line in summary(changes):
-            of.say(line)
-        check(changes, allow_replace)
+        with self._changes_ahead(plan, config) as changes:
+            for line in summary(changes):
+                of.say(line)
+            check(changes, self.allow_replace)
+            if changes and not of.may_go_on(changes):
+                raise NotConfirmed("nothing in AWS was changed")
         if not changes:
             self._verify()
             self._finish_what_was_cut_off(new, config)
             return None
-        if not of.may_go_on(changes):
-            raise NotConfirmed("nothing was changed")
         configuration = _configuration(config)
         release = of.releases.start(
             revision=new.revision,
@@ -206,7 +209,7 @@ class _Run:
         of = self.of
         self.held.heal(of.engine, service_in(of.engine.folder), of.say)
 
-    def _changes_ahead(self, plan: Path, config: Path) -> list[Change]:
+    def _changes_ahead(self, plan: Path, config: Path) -> AbstractContextManager[list[Change]]:
         of = self.of
         return changes_ahead(of.engine, of.say, plan=plan, config_file=config, on_event=of.on_event)
 
@@ -274,7 +277,8 @@ class _Run:
         config = self._config(good)
         plan = self.folder / "put-back.json"
         try:
-            check(self._changes_ahead(plan, config), ())
+            with self._changes_ahead(plan, config) as changes:
+                check(changes, self.allow_replace)
             self._apply(plan, config)
             self._verify()
         except Exception as exc:

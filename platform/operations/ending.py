@@ -53,9 +53,11 @@ class Ending:
 
     @contextmanager
     def running(
-        self, start: Callable[[], subprocess.Popen[str]]
+        self, start: Callable[[], subprocess.Popen[str]], *, is_write: bool = False
     ) -> Iterator[subprocess.Popen[str]]:
         """Start a process and know it for the block.
+
+        is_write: whether all it does is to write the state, and it heeds nobody.
 
         Afterwards it has ended with all that it started, or a signal came while that was waited
         for: then `whatever_runs` is to be called.
@@ -67,9 +69,9 @@ class Ending:
                     self._kill(process)
                 yield process
             finally:
-                self._end(process)
+                self._end(process, is_write=is_write)
 
-    def _end(self, process: subprocess.Popen[str]) -> None:
+    def _end(self, process: subprocess.Popen[str], *, is_write: bool) -> None:
         if process.poll() is None:
             self._tell(process)
             try:
@@ -77,7 +79,7 @@ class Ending:
             except BaseException:  # told twice: nothing of it may outlive the lease
                 self._kill(process)
                 raise
-        self._look_how_it_ended(process)
+        self._look_how_it_ended(process, is_write=is_write)
         with self._turn:
             self._process = None  # its id may be another's from now on
 
@@ -88,12 +90,15 @@ class Ending:
                 self._told = process
                 process.terminate()
 
-    def _look_how_it_ended(self, process: subprocess.Popen[str]) -> None:
+    def _look_how_it_ended(self, process: subprocess.Popen[str], *, is_write: bool) -> None:
         if process.returncode is None:
             return
         if process.returncode < 0:
             _kill(process)  # what it had started
-        self.has_killed |= process.returncode < 0 or process.returncode == _TOLD_TWICE
+        # It heeds what it is told from before it changes anything in AWS; until then it just ends.
+        is_told = self._told is process and process.returncode == -signal.SIGTERM
+        was_killed = process.returncode < 0 and (is_write or not is_told)
+        self.has_killed |= was_killed or process.returncode == _TOLD_TWICE
 
     def _kill(self, process: subprocess.Popen[str]) -> None:
         self.has_killed |= process.poll() is None

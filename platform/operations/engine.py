@@ -44,6 +44,20 @@ class EngineFailed(OperationError):
         self.said = said
 
 
+class ProviderDied(EngineFailed):
+    """Something killed the provider in an update, and not the CLI.
+
+    That takes the lost answer for a refusal, and forgets what may be there.
+    being_made: what the provider was making, as a state has it.
+    """
+
+    def __init__(
+        self, doing: str, said: Sequence[str], being_made: Sequence[Mapping[str, Any]]
+    ) -> None:
+        super().__init__(doing, said)
+        self.being_made = being_made
+
+
 class NoStack(OperationError):
     """There is no state of this stack; the message says what that can mean."""
 
@@ -94,6 +108,7 @@ class Step:
     """What the engine does, or would do, to one resource.
 
     op: the engine's word, such as `create`, `update`, `replace`, `delete`, `same`.
+    id: of what the state has, as AWS's provider knows it; none where it has nothing.
     old, new: its inputs as the state has them, after a look at the cloud, and as declared.
     changed: paths of the inputs that differ.
     replaced_for: the inputs whose difference makes it a replacement.
@@ -106,6 +121,7 @@ class Step:
     new: Mapping[str, Any] | None
     changed: tuple[str, ...] = ()
     replaced_for: tuple[str, ...] = ()
+    id: str | None = None
 
     @property
     def name(self) -> str:
@@ -206,13 +222,18 @@ class Engine:
         config = ["--config-file", str(config_file)] if config_file else []
         steps: list[Step] = []
         errors: list[str] = []
+        being_made: dict[str, Mapping[str, Any]] = {}
         with self._running(command, "--json", *options, *config) as (process, said):
             for event in _events(process.stdout):
                 on_event(event)
                 steps += _steps(event)
                 errors += _errors(event)
+                _follow(event, being_made)
             code = process.wait()
         if code != 0:
+            if command == "up" and any(sign in line for sign in _DEAD for line in errors + said):
+                self.ending.has_killed = True
+                raise ProviderDied(f"{self.stack}: pulumi up", errors, [*being_made.values()])
             raise self._failed(command, errors or said)
         return steps
 
@@ -236,7 +257,11 @@ class Engine:
                 process_group=0,
             )
 
-        with self.ending.running(start) as process, _read(process.stderr) as said:
+        is_write = arguments[:2] == ("stack", "import")
+        with (
+            self.ending.running(start, is_write=is_write) as process,
+            _read(process.stderr) as said,
+        ):
             yield process, said
 
     def _failed(self, doing: str, said: Sequence[str]) -> Exception:
@@ -276,6 +301,10 @@ _UNDONE = "but none were seen"
 _QUIET = ("--non-interactive", "--color=never")
 _IMPORT = ("--generate-code=false", "--protect=false", "--yes", "--skip-preview")
 _IS_STEP = "resourcePreEvent"
+_OF_A_STATE = ("urn", "custom", "type", "inputs", "parent", "provider")
+"""What a state has of a resource that is being made."""
+_DEAD = ("exited prematurely", "error reading from server")
+"""What the CLI says when its provider was killed."""
 
 
 def top_input(path: str) -> str:
@@ -298,7 +327,19 @@ def _steps(event: Event) -> Iterator[Step]:
         new=new.get("inputs"),
         changed=tuple(told.get("detailedDiff") or told.get("diffs") or ()),
         replaced_for=tuple(sorted({top_input(path) for path in told.get("keys") or ()})),
+        id=old.get("id") or None,
     )
+
+
+def _follow(event: Event, being_made: dict[str, Mapping[str, Any]]) -> None:
+    """Keep, by URN, what was begun to be made and has not come to a good end."""
+    if _IS_STEP in event:
+        told = event[_IS_STEP]["metadata"]
+        if told["op"] in ("create", "create-replacement") and told.get("new"):
+            new = told["new"]
+            being_made[told["urn"]] = {key: new[key] for key in _OF_A_STATE if key in new}
+    elif "resOutputsEvent" in event:
+        being_made.pop(event["resOutputsEvent"]["metadata"]["urn"], None)
 
 
 def _errors(event: Event) -> Iterator[str]:

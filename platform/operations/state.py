@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,10 +90,10 @@ class Lock:
         return cls(key, written, user, host, pid if isinstance(pid, int) else None)
 
 
-def locks(account: StackAccount) -> Iterator[Lock]:
+def locks(account: StackAccount, project: str = SERVICE.project) -> Iterator[Lock]:
     """List Pulumi's own locks of a stack: one for each update at work, or killed."""
     s3 = account.session.client("s3")
-    prefix = f".pulumi/locks/organization/{SERVICE.project}/{account.stack}/"
+    prefix = f".pulumi/locks/organization/{project}/{account.stack}/"
     for one in s3.list_objects_v2(Bucket=account.state_bucket, Prefix=prefix).get("Contents", ()):
         text = s3.get_object(Bucket=account.state_bucket, Key=one["Key"])["Body"].read()
         yield Lock.of(one["Key"], one["LastModified"], text)
@@ -128,6 +128,23 @@ def was_cut_off(account: StackAccount) -> bool:
         return _contents(answer["Body"].read()).pending > 0
     except (s3.exceptions.NoSuchKey, *_NOT_WHOLE):
         return False
+
+
+def note_as_begun(account: StackAccount, being_made: Iterable[Mapping[str, Any]]) -> None:
+    """Note in the state what may have been made and it does not know, as an update that was killed.
+
+    To be called under the lease. The CLI writes no such notes, and leaves them out of an import.
+    being_made: resources as a state has them.
+    """
+    s3, key = account.session.client("s3"), checkpoint_key(account.stack)
+    answer = s3.get_object(Bucket=account.state_bucket, Key=key)
+    state = json.loads(answer["Body"].read())
+    latest = state["checkpoint"]["latest"]
+    pending = latest.get("pending_operations") or []
+    latest["pending_operations"] = pending + [
+        {"resource": one, "type": "creating"} for one in being_made
+    ]
+    s3.put_object(Bucket=account.state_bucket, Key=key, Body=json.dumps(state).encode())
 
 
 def versions(account: StackAccount) -> Iterator[Version]:

@@ -22,14 +22,14 @@ from infra.deploy_lease import TOKEN_VARIABLE
 from localcloud.program import Program
 from operations.account import StackAccount, said_by_sdk
 from operations.ending import Ending
-from operations.engine import Engine
+from operations.engine import Engine, ProviderDied
 from operations.errors import OperationError
 from operations.fence import PATIENCE, Fence
 from operations.heal import heal
 from operations.keeping import Ends, keep
 from operations.lease import DeployLease, Holder, LeaseLost
 from operations.progress import Say
-from operations.state import StateLocked, locks, was_cut_off
+from operations.state import StateLocked, locks, note_as_begun, was_cut_off
 
 
 class Cancelled(OperationError):
@@ -126,7 +126,7 @@ def under_lease(account: StackAccount, what: str, say: Say) -> Iterator[UnderLea
         ) as taking:
             held = UnderLease(fence.account, taking.holder, lease, fence, ending)
             try:
-                with _ended_as_said(account, what, lost, silence, ending):
+                with _ended_as_said(held.account, what, lost, silence, ending):
                     yield held
             except StateLocked:
                 raise  # before anything was begun, and the lock is nobody's who held the lease
@@ -173,6 +173,8 @@ def _ended_as_said(
                 f"there. The last that was said: {exc}"
             ) from exc
         if ending.has_killed:
+            if isinstance(exc, ProviderDied):
+                note_as_begun(account, exc.being_made)
             raise EngineKilled(
                 f"{account.stack}: something killed Pulumi in the middle of its work: {what}. The "
                 "next deploy looks at it in AWS and settles it; that can begin when the lease "

@@ -314,6 +314,33 @@ def test_while_an_interrupted_run_still_works_no_second_one_begins(project, begi
     assert is_empty(project)
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_killed_with_its_state_in_the_bucket_the_next_one_goes_on(where, project, run):
+    only_the_state(project)
+    run("bootstrap", "dev", "--yes")
+    table = "dev-retainwise-deploy-lease"
+    project.emulator.client("dynamodb").delete_table(TableName=table)
+    interrupted(project, ["bootstrap", "dev", "--yes"], where, table, "kill")
+    said = run("bootstrap", "dev", "--yes").output
+    assert "the lock of a bootstrap that was killed is taken away" in said
+    is_there = {"before": "it is not there", "after": "it is there: taken over"}[where]
+    assert f"Table {table} was being made when the last run was killed; {is_there}" in said
+    assert "dev: as declared" in run("bootstrap", "dev", "--yes").output
+
+
+def test_a_lock_of_another_machine_is_only_told(project, run):
+    only_the_state(project)
+    run("bootstrap", "dev", "--yes")
+    bucket = StackAccount.of("dev", project.bootstrap).state_bucket
+    key = ".pulumi/locks/organization/retainwise-bootstrap/dev/1234.json"
+    text = {"pid": os.getpid(), "username": "ana", "hostname": "laptop", "timestamp": "2026-03-03"}
+    s3 = project.emulator.client("s3")
+    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(text))
+    said = run("bootstrap", "dev", "--yes", code=1).output
+    assert f"is locked by ana@laptop (process {os.getpid()})" in said
+    s3.head_object(Bucket=bucket, Key=key)
+
+
 def test_what_is_there_and_in_no_state_is_taken_over(project, run):
     """The state is lost, or somebody made it all with a plain `pulumi up` and kept none."""
     only_the_state(project)

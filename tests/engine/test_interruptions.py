@@ -14,7 +14,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from engine.healing.ten import NAME, STACK
+from engine.healing.ten import EMPTY, NAME, STACK
 from engine.healing.trials import LENGTH_S
 from localcloud.cloud import ACCOUNT_ID
 from operations.lease import DeployLease, table_name
@@ -104,10 +104,25 @@ def test_an_engine_that_something_else_kills_is_not_put_back_in_the_dark(there, 
     there.check(there.version)
 
 
+def test_a_provider_that_something_else_kills_leaves_what_the_next_one_settles(there):
+    """Pulumi itself takes the lost answer for a refusal, and forgets what was being made."""
+    there.deploy(EMPTY)
+    version = there.next_version()
+    deploy = there.start(version, stop=there.stop_at("after", 1))
+    assert deploy.wait_for_stop(), deploy.said()
+    deploy.kill("provider")
+    said = ended(deploy)
+    assert "something killed Pulumi in the middle of its work" in said
+    assert there.pending()
+    assert lease_of(there).released is None
+    assert "it is there: taken over" in there.deploy(version)
+    there.check(version)
+
+
 def test_told_and_then_killed_it_leaves_what_the_next_one_settles(there, deploy):
     deploy.process.send_signal(signal.SIGTERM)
     time.sleep(0.5)
-    deploy.kill(all_of_it=True)
+    deploy.kill("all")
     assert LEFT in there.deploy(there.version)
     there.check(there.version)
 

@@ -6,6 +6,8 @@ to delete it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
 from engine.stand_in import Refused
@@ -36,17 +38,22 @@ def bring(project, deploy):
     bring("")
 
 
-@pytest.fixture
-def half_replaced(project, bring, monkeypatch):
-    """Of all, `b` has come in the place of `a`, and nothing of `a` could be deleted."""
-    bring("a")
-
+@contextmanager
+def refusing_to_delete(project, monkeypatch):
     def before(what, name):
         if what == "delete":
             raise Refused(f"{name} cannot be deleted now")
 
     with monkeypatch.context() as patch:
         patch.setattr(project.provider, "before", before)
+        yield
+
+
+@pytest.fixture
+def half_replaced(project, bring, monkeypatch):
+    """Of all, `b` has come in the place of `a`, and nothing of `a` could be deleted."""
+    bring("a")
+    with refusing_to_delete(project, monkeypatch):
         bring("b", code=1)
     assert topics(project) == ["dev-retainwise-a", "dev-retainwise-b"]
 
@@ -69,23 +76,25 @@ def topics(project):
     return sorted(one["TopicArn"].rpartition(":")[2] for one in listed)
 
 
+def arn(project, name):
+    listed = project.emulator.client("sns").list_topics()["Topics"]
+    return next(one["TopicArn"] for one in listed if one["TopicArn"].endswith(f"-{name}"))
+
+
 def check(project, run, name):
     assert topics(project) == [f"dev-retainwise-{name}"]
     subscriptions = project.emulator.client("sns").list_subscriptions()["Subscriptions"]
     assert [one["Endpoint"] for one in subscriptions] == [f"{name}@example.com"]
-    assert not any(one.get("delete") for one in project.engine("dev").state())
     run("drift", "dev")
 
 
 @pytest.mark.usefixtures("half_replaced")
 def test_it_is_told_and_deleted_though_nothing_else_is_to_change(project, bring, run, made):
-    assert (
-        "Topic news (replaced) is there and no longer declared"
-        in run("drift", "dev", code=7).output
-    )
+    left = f"Topic news (replaced: {arn(project, 'a')})"
+    assert f"{left} is there and no longer declared" in run("drift", "dev", code=7).output
     said = bring("b")
     assert "2 to delete" in said
-    assert "delete  Topic news (replaced)" in said
+    assert f"delete  {left}" in said
     assert made == []
     check(project, run, "b")
 
@@ -106,6 +115,55 @@ def test_going_elsewhere_deletes_all_that_was_before(project, bring, run, made):
 
 
 @pytest.mark.usefixtures("half_replaced")
+def test_what_somebody_has_deleted_meanwhile_is_made_anew(project, bring, run, made):
+    project.emulator.client("sns").delete_topic(TopicArn=arn(project, "a"))
+    bring("a")
+    assert made == ["news", "reader"]
+    check(project, run, "a")
+
+
+@pytest.mark.usefixtures("half_replaced")
+def test_what_is_current_may_have_been_deleted(project, bring, run):
+    project.emulator.client("sns").delete_topic(TopicArn=arn(project, "b"))
+    bring("a")
+    check(project, run, "a")
+
+
+@pytest.mark.usefixtures("half_replaced")
 def test_when_it_is_declared_no_longer_nothing_of_it_stays(project, bring):
     bring("")
     assert topics(project) == []
+    assert project.emulator.client("sns").list_subscriptions()["Subscriptions"] == []
+    assert not any(one["type"].startswith("aws:") for one in project.engine("dev").state())
+    assert "nothing to change" in bring("")
+
+
+QUEUE = """
+import pulumi_aws as aws
+
+aws.sqs.Queue("jobs", name="dev-retainwise-{name}")
+"""
+
+
+def test_what_holds_data_is_deleted_only_by_name(project, deploy, monkeypatch):
+    """Also while it is put back, or rolled back, and with two that were replaced one by one."""
+    project.use_program(QUEUE.format(name="a"))
+    deploy("dev")
+    with refusing_to_delete(project, monkeypatch):
+        for name in "bc":
+            project.use_program(QUEUE.format(name=name))
+            said = deploy("dev", "--allow-replace", "jobs", code=1)
+            assert "would be lost" not in said
+    assert "--allow-replace jobs" in deploy("dev", command="rollback", code=2)
+    said = deploy("dev", code=2)
+    assert said.count("--allow-replace jobs") == 1
+    assert queues(project) == [f"dev-retainwise-{name}" for name in "abc"]
+    deploy("dev", "--allow-replace", "jobs")
+    assert queues(project) == ["dev-retainwise-c"]
+    project.use_program("")
+    deploy("dev", "--allow-replace", "jobs")
+
+
+def queues(project):
+    urls = project.emulator.client("sqs").list_queues().get("QueueUrls", [])
+    return sorted(url.rpartition("/")[2] for url in urls)

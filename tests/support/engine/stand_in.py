@@ -112,6 +112,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=sorted(changed),
             replaces=sorted(replaced),
+            # Two of one name cannot be there at once.
+            deleteBeforeReplace=bool(replaced) and "name" in new and old.get("name") == new["name"],
             hasDetailedDiff=True,
             detailedDiff={
                 _path(key): kinds(

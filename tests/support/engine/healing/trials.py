@@ -38,6 +38,9 @@ _DEPLOY = Path(__file__).with_name("deploy.py")
 _LONGEST_S = 120.0
 
 Without = Literal["lease", "fence", "healing"]
+Victim = Literal["it", "all", "provider"]
+"""What is killed of a deploy: it alone, all that it has started as well, or its provider alone."""
+_VICTIMS: tuple[Victim, ...] = ("it", "it", "all", "all", "provider")
 
 
 @dataclass
@@ -77,12 +80,24 @@ class Deploy:
         if self.stop is not None:
             Path(self.stop.file).unlink(missing_ok=True)
 
-    def kill(self, *, all_of_it: bool) -> None:
-        """Kill it: with the machine that it was on, or alone."""
-        for one in self._all() if all_of_it else self._all()[:1]:
+    def kill(self, victim: Victim) -> None:
+        """Kill some of its processes, and see it end."""
+        processes = {"it": self._all()[:1], "all": self._all(), "provider": self._providers()}
+        for one in processes[victim]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
-        self.process.wait()
+        if victim == "provider":
+            self.let_go_on()  # to where it finds out
+        self.process.wait(_LONGEST_S)
+
+    def _providers(self) -> list[psutil.Process]:
+        """Return what acts in AWS for it."""
+        found = []
+        for one in self._all():
+            with suppress(psutil.Error):  # some come and go
+                if any("pulumi-resource-aws" in part for part in one.cmdline()):
+                    found.append(one)
+        return found
 
     def said(self) -> str:
         """Wait for its end, and return what it printed."""
@@ -276,9 +291,9 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
     """
     before, version = there.version, there.another(chance)
     where = how.pop("where", None) or chance.choice(["any time", "any time", "after", "before"])
-    all_of_it = chance.random() < 1 / 2
+    victim = chance.choice(_VICTIMS)
     deploy, has_ended = _stopped(there, version, where, chance, **how)
-    deploy.kill(all_of_it=all_of_it)
+    deploy.kill(victim)
     killed_at = time.monotonic()
     deploy.let_go_on()  # what outlived it
     noted = [one["type"] for one in there.pending()]
@@ -293,7 +308,7 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
     return {
         "to": "nothing" if version == EMPTY else "ten resources",
         "then": "back to what was before" if is_back else "the same again",
-        "killed": "with all that it had started" if all_of_it else "alone",
+        "killed": victim,
         "where": "at its end" if has_ended else where,
         "noted_as_begun": noted,
         "to_next_done_s": round(took_s, 1),
