@@ -166,7 +166,7 @@ class _Keeper:
         is_told = False
         while not self._is_over.wait(self._left_s(GIVE_UP_AT if is_told else _ASK_AT)):
             if self._left_s(GIVE_UP_AT) <= 0:
-                end = "the deploy lease could not be renewed before its end"
+                end = "the deploy lease could not be renewed before its end"  # see under_lease
                 self._lose(LeaseLost(end, is_taken=False, cause=self._failure))
             elif self._left_s(_ASK_AT) > 0:
                 is_told = False  # it was renewed meanwhile

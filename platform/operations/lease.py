@@ -37,7 +37,11 @@ __all__ = [
 ]
 
 LENGTH_S = 60.0
-"""How long a holder that died blocks others, seconds; the same for all who take a lease."""
+"""How long a holder that died blocks others, seconds; the same for all who take a lease.
+
+Below 12 the whole seconds of AWS's clock and of a session's policy take too much of it; above 900 a
+session, of AWS's shortest, would end first. Messages say "within a minute".
+"""
 
 # Free is what was never taken, what was given back, and what ended by itself.
 #

@@ -42,12 +42,14 @@ class Settled:
 
     what: such as `creating`, in the engine's word.
     id: by which the resource that was found was imported; none where there was none to find.
+    is_looked_for: whether AWS could be asked for it.
     """
 
     what: str
     type: str
     name: str
     id: str | None
+    is_looked_for: bool = True
 
     def __str__(self) -> str:
         resource = f"{self.type.rpartition(':')[2]} {self.name}"
@@ -56,6 +58,8 @@ class Settled:
         )
         if self.what != "creating":
             return was
+        if not self.is_looked_for:
+            return f"{was}; that cannot be looked for, and is made anew"
         return f"{was}; it is there: taken over" if self.id else f"{was}; it is not there"
 
 
@@ -80,7 +84,9 @@ def settle(account: StackAccount, engine: Engine, program: Program) -> list[Sett
         if found is not None:
             made.append((resource, found))
         name = resource["urn"].rpartition("::")[2]
-        settled.append(Settled(what, resource["type"], name, found))
+        settled.append(
+            Settled(what, resource["type"], name, found, resource["type"] not in UNSUPPORTED)
+        )
     if made:
         _import(engine, exported, made)
     exported = engine.exported()

@@ -281,11 +281,11 @@ def test_a_state_that_was_deleted_is_put_back(stack, s3):
     stack.check()
 
 
-def lose_all(s3):
+def lose_all(s3, prefix=KEY):
     """Delete every version, as who may lift the lock of the bucket can."""
-    listed = s3.list_object_versions(Bucket=BUCKET, Prefix=KEY)
+    listed = s3.list_object_versions(Bucket=BUCKET, Prefix=prefix)
     for one in [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]:
-        names = {"Bucket": BUCKET, "Key": KEY, "VersionId": one["VersionId"]}
+        names = {"Bucket": BUCKET, "Key": one["Key"], "VersionId": one["VersionId"]}
         s3.delete_object(**names, BypassGovernanceRetention=True)
 
 
@@ -310,6 +310,24 @@ def test_a_stack_of_which_no_state_is_left_anywhere_is_taken_in_again(stack, s3)
     assert "NoSuchBucket" in stack.desk.type(nowhere)
     stack.follow("state-lost", "Mitigation 4")
     stack.follow("state-lost", "Mitigation 5")
+    stack.follow("state-lost", "Verify")
+    stack.check()
+
+
+def in_the_test(text):
+    """Where the bootstrap's files are."""
+    return text.replace("platform/bootstrap", "bootstrap")
+
+
+def test_a_bucket_that_is_gone_is_made_anew_and_the_state_copied_back(stack, s3):
+    lose_all(s3, "")
+    s3.delete_bucket(Bucket=BUCKET)
+    stack.begin("state-lost")
+    assert "there is no s3://" in stack.desk.type("retainwise drift prod")
+    said = stack.follow("state-lost", "Mitigation 6", change=in_the_test)
+    assert "is there already: taken over" in said
+    version = stack.follow("state-lost", "Mitigation 2").split()[0]
+    stack.follow("state-lost", "Mitigation 3", change=with_version(version))
     stack.follow("state-lost", "Verify")
     stack.check()
 
