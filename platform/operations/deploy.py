@@ -180,6 +180,8 @@ class _Run:
             if changes and not of.may_go_on(changes):
                 raise NotConfirmed("nothing in AWS was changed")
         if not changes:
+            if any(one.get("delete") for one in of.engine.state()):
+                self._apply(plan, config)  # replaced and gone: the update's own look drops it
             self._verify()
             self._finish_what_was_cut_off(new, config)
             return None

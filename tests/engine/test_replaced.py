@@ -85,6 +85,7 @@ def check(project, run, name):
     assert topics(project) == [f"dev-retainwise-{name}"]
     subscriptions = project.emulator.client("sns").list_subscriptions()["Subscriptions"]
     assert [one["Endpoint"] for one in subscriptions] == [f"{name}@example.com"]
+    assert not any(one.get("delete") for one in project.engine("dev").state())
     run("drift", "dev")
 
 
