@@ -50,6 +50,8 @@ def interrupted(
 def _run(when: When, resource: str, how: How, command: Sequence[str]) -> None:
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     session = boto3.Session(region_name=REGION)
+    # Also where what started the tests ignores it, and all that comes of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with attached(Clients(session, endpoint)) as (_host, provider, debugging):
         os.environ |= debugging
 
