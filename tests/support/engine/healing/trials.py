@@ -81,9 +81,9 @@ class Deploy:
             Path(self.stop.file).unlink(missing_ok=True)
 
     def kill(self, victim: Victim) -> None:
-        """Kill some of its processes, and see it end."""
+        """Kill some of its processes, and see it end; it itself, where no provider is at work."""
         processes = {"it": self._all()[:1], "all": self._all(), "provider": self._providers()}
-        for one in processes[victim]:
+        for one in processes[victim] or processes["it"]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         if victim == "provider":
