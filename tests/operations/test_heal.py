@@ -16,7 +16,7 @@ from localcloud.kinds.sqs import Queue
 from localcloud.program import SERVICE
 from operations.account import StackAccount
 from operations.heal import _was_left
-from operations.pending import CannotSettle, settle
+from operations.pending import CannotSettle, Settled, settle
 from operations.state import Lock
 
 NOW = datetime(2026, 3, 3, 2, 30, tzinfo=UTC)
@@ -182,3 +182,18 @@ def test_a_state_with_nothing_begun_is_not_written(account):
     stack = Stack(None)
     assert settle(account, stack, SERVICE) == []
     assert stack.exported_["deployment"] is None
+
+
+@pytest.mark.parametrize(
+    ("settled", "said"),
+    [
+        (Settled("creating", "aws:sqs/queue:Queue", "jobs", "url"), "it is there: taken over"),
+        (Settled("creating", "aws:sqs/queue:Queue", "jobs", None), "it is not there"),
+        (
+            Settled("creating", "aws:sqs/queue:Queue", "jobs", None, is_looked_for=False),
+            "that cannot be looked for, and is made anew",
+        ),
+    ],
+)
+def test_what_became_of_what_was_being_made_is_told(settled, said):
+    assert str(settled) == f"Queue jobs was being made when the last run was killed; {said}"
