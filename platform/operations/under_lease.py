@@ -173,7 +173,7 @@ def _ended_as_said(
                 f"there. The last that was said: {exc}"
             ) from exc
         if ending.has_killed:
-            if isinstance(exc, ProviderDied):
+            if isinstance(exc, ProviderDied) and exc.being_made:
                 note_as_begun(account, exc.being_made)
             raise EngineKilled(
                 f"{account.stack}: something killed Pulumi in the middle of its work: {what}. The "
