@@ -156,7 +156,7 @@ class _Finder:
         if found is None:
             self.missing.append((declared.type, declared.name))
             return resource_id(declared), made_up
-        self.ids[declared.type, declared.name] = f"{found.id}@{region}" if region else found.id
+        self.ids[declared.type, declared.name] = found.imported_by(region)
         return found.id, {**made_up, **found.outputs}
 
     def invoke(self, function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

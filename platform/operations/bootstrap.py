@@ -20,7 +20,6 @@ import yaml
 from botocore.exceptions import ClientError
 
 from localcloud.program import BOOTSTRAP, SERVICE, Program, stack_file
-from operations import toolchain
 from operations.account import StackAccount, WrongAccount
 from operations.adopt import take_over
 from operations.changes import Change, check, summary
@@ -39,6 +38,7 @@ from operations.state import (
     locks,
     secrets_provider,
     take_away,
+    unlocking,
 )
 
 _PASSPHRASE = "passphrase"  # noqa: S105 - the name of a file
@@ -171,8 +171,7 @@ class _Bootstrap:
                     f"the state of {self._account.stack}'s bootstrap is locked by {lock} since "
                     f"{lock.written:%Y-%m-%d %H:%M:%S} UTC: whether that is at work still can only "
                     "be seen there. Run this again there; or when that is gone, in "
-                    f"{self._program.stacks.name} `PULUMI_BACKEND_URL='{self._in_bucket.backend}' "
-                    f"{toolchain.pulumi()} cancel {self._account.stack} --yes` takes the lock away"
+                    f"{self._program.stacks.name} {unlocking(self._account)} takes the lock away"
                 )
             self._refuse_if_at_work(lock)
             take_away(self._account, lock)

@@ -89,13 +89,13 @@ class Change:
 def changes_of(steps: Iterable[Step]) -> list[Change]:
     """Pick out of a preview's steps what would change something in AWS."""
     ours = [step for step in steps if step.is_aws]
-    replaced = {(step.urn, step.id): step for step in ours if step.op == DELETED_FOR_ANOTHER}
+    replaced = {step.key: step for step in ours if step.op == DELETED_FOR_ANOTHER}
     changes = []
     for step in ours:
         if step.op not in _WORDS:
             continue
         # What was deleted already by a deploy that was cut off is only to be made.
-        is_gone = step.op == "replace" and replaced.pop((step.urn, step.id), None) is None
+        is_gone = step.op == "replace" and replaced.pop(step.key, None) is None
         changes.append(Change("create" if is_gone else _WORDS[step.op], step))
     # What is deleted and has no replacement now was left by a deploy before.
     return changes + [Change("delete", step, is_left=True) for step in replaced.values()]

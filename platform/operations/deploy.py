@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,9 +180,10 @@ class _Run:
             if changes and not of.may_go_on(changes):
                 raise NotConfirmed("nothing in AWS was changed")
         if not changes:
-            if any(one.get("delete") for one in of.engine.state()):
+            state = of.engine.state()
+            if any(one.get("delete") for one in state):
                 self._apply(plan, config)  # replaced and gone: the update's own look drops it
-            self._verify()
+            self._verify(state)
             self._finish_what_was_cut_off(new, config)
             return None
         configuration = _configuration(config)
@@ -197,7 +198,7 @@ class _Run:
         )
         try:
             self._apply(plan, config)
-            self._verify()
+            self._verify(of.engine.state())
         except KeyboardInterrupt:
             self._note(release, "it was cancelled")
             raise
@@ -218,9 +219,8 @@ class _Run:
     def _apply(self, plan: Path, config: Path) -> None:
         self.of.engine.up(plan=plan, config_file=config, on_event=self.of.on_event)
 
-    def _verify(self) -> None:
+    def _verify(self, state: Sequence[Mapping[str, Any]]) -> None:
         of = self.of
-        state = of.engine.state()
         verify_running(of.account, declared_services(state), of.patience.running_s, of.say)
         if url := of.url or declared_url(state):
             verify_ready(url, of.patience.ready_s, of.say)
@@ -282,7 +282,7 @@ class _Run:
             with self._changes_ahead(plan, config) as changes:
                 check(changes, self.allow_replace)
             self._apply(plan, config)
-            self._verify()
+            self._verify(of.engine.state())
         except Exception as exc:
             self._note(failed, why)
             raise DeployFailed(

@@ -57,10 +57,9 @@ class Ending:
     ) -> Iterator[subprocess.Popen[str]]:
         """Start a process and know it for the block.
 
-        is_write: whether all it does is to write the state, and it heeds nobody.
-
         Afterwards it has ended with all that it started, or a signal came while that was waited
         for: then `whatever_runs` is to be called.
+        is_write: whether all it does is to write the state, and it heeds nobody.
         """
         with start() as process:
             self._process = process

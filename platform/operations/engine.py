@@ -24,6 +24,8 @@ from operations.errors import OperationError
 
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
+Key = tuple[str, str | None]
+"""A URN and an id: of one URN there can be several, of which one is current."""
 
 _MUST_NOT_ASK = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -122,6 +124,11 @@ class Step:
     changed: tuple[str, ...] = ()
     replaced_for: tuple[str, ...] = ()
     id: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """Which of those with its URN it is about."""
+        return self.urn, self.id
 
     @property
     def name(self) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from localcloud.program import Program
-from operations import toolchain
 from operations.account import StackAccount
 from operations.engine import Engine
 from operations.lease import Holder
 from operations.pending import settle
 from operations.progress import Say
-from operations.state import Lock, StateLocked, backend_url, locks, take_away
+from operations.state import Lock, StateLocked, locks, take_away, unlocking
 
 # S3 tells the time of a lock in whole seconds, DynamoDB's answers that of the lease.
 _SAME_TIME = timedelta(seconds=2)
@@ -49,6 +48,5 @@ def _refusal(account: StackAccount, lock: Lock) -> str:
         f"the state of {account.stack} is locked by {lock} since "
         f"{lock.written:%Y-%m-%d %H:%M:%S} UTC, and no deploy was at work there: somebody changes "
         "it beside the deploy lease, or was killed doing so. Nothing was changed now. See that the "
-        f"process is gone; then `PULUMI_BACKEND_URL='{backend_url(account)}' "
-        f"{toolchain.pulumi()} cancel {account.stack} --yes` takes the lock away"
+        f"process is gone; then {unlocking(account)} takes the lock away"
     )

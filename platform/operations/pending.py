@@ -179,7 +179,7 @@ class Look:
         # What has no name is made with its tags, and without them it is somebody else's.
         if type_.startswith("aws:ec2/") and not _has_tags(found, inputs):
             return None
-        return f"{found.id}@{region}" if region else found.id
+        return found.imported_by(region)
 
 
 def _is_among(found: Found, known: Iterable[Mapping[str, Any]]) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.program import SERVICE
+from operations import toolchain
 from operations.account import StackAccount
 from operations.errors import OperationError, WrongInput
 
@@ -110,6 +111,12 @@ def is_running(pid: int) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+def unlocking(account: StackAccount) -> str:
+    """Give the command that takes the locks away, for a person, in the program's folder."""
+    url = backend_url(account)
+    return f"`PULUMI_BACKEND_URL='{url}' {toolchain.pulumi()} cancel {account.stack} --yes`"
 
 
 def take_away(account: StackAccount, lock: Lock) -> None:

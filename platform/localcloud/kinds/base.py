@@ -119,6 +119,10 @@ class Found:
     tags: Tags = field(default_factory=dict)
     declared: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    def imported_by(self, region: str | None) -> str:
+        """Give the id that an import takes, with the region where a program names one for it."""
+        return f"{self.id}@{region}" if region else self.id
+
 
 class Kind(ABC):
     """One type of resource of one stack in one region."""
