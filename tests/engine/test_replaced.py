@@ -109,6 +109,21 @@ def test_going_back_takes_it_back_and_makes_nothing_a_second_time(project, bring
 
 
 @pytest.mark.usefixtures("half_replaced")
+def test_who_says_no_finds_the_state_as_it_was(project, run):
+    before = marked(project)
+    assert any(before.values())
+    project.use_program(TOPICS.format(name="a"))
+    assert "is taken back" in run("deploy", "dev", code=2).output  # nobody is there to ask
+    assert marked(project) == before
+
+
+def marked(project):
+    """Of all in the state, whether it is marked as replaced."""
+    state = project.engine("dev").state()
+    return {one["id"]: one.get("delete") for one in state if one.get("id")}
+
+
+@pytest.mark.usefixtures("half_replaced")
 def test_going_elsewhere_deletes_all_that_was_before(project, bring, run, made):
     bring("c")
     assert made == ["news", "reader"]
