@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from unittest import mock
 
 import psutil
 from google.protobuf import empty_pb2
@@ -108,11 +109,6 @@ def _of_cli(port: int) -> Mapping[str, str]:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ |= variables
-    try:
+    # In its place, not into it: a thread that goes through it must find all of one or the other.
+    with mock.patch.object(os, "environ", os.environ | variables):
         yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ |= before

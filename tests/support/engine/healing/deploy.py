@@ -41,12 +41,12 @@ def note_each_run() -> None:
 def without_lease() -> None:
     """Let everybody take it at any time, and nobody lose it."""
 
-    def take(self: Any, owner: str, what: str) -> lease.Holder:
+    def take(self: lease.DeployLease, owner: str, what: str) -> lease.Holder:
         holder = self._next(self.last(), owner, what, self.now())
-        self._dynamodb.put_item(TableName=self._table, Item=as_item(self._stack, holder))
+        self._dynamodb.put_item(TableName=self._table, Item=as_item(self.stack, holder))
         return holder
 
-    def renew(self: Any, holder: lease.Holder) -> lease.Holder:
+    def renew(self: lease.DeployLease, holder: lease.Holder) -> lease.Holder:
         now = self.now()
         return replace(holder, renewed=now, expires=now + self.length)
 
