@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from urllib3.util import parse_url
 
 from app.loopback import is_loopback
 from predictions.record import UNFINISHED, Failure, PredictionId, Status, Summary
+from predictions.unfinished import unfinished_in
 
 SUBMIT_RETRIES = 5
 """About eight seconds where nothing listens: the address may be wrong."""
@@ -165,9 +165,8 @@ class Client:
         Raises ServiceError, and OSError when it cannot be written.
         """
         retries = self._retries(RETRIES)
-        # A folder of our own, so that no file of the person's is in the way; on the target's disk.
-        with tempfile.TemporaryDirectory(prefix=".retainwise-", dir=target.parent) as folder:
-            partial = Path(folder) / "result.csv"
+        with unfinished_in(target.parent) as folder:
+            partial = folder / "result.csv"
             while True:
                 response = self._get(f"{prediction_id}/result.csv", preload_content=False)
                 self._expect(response, "text/csv")

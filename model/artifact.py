@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from predictions.schema import (
     read_bytes,
     read_schema,
 )
+from predictions.unfinished import unfinished_in
 
 if TYPE_CHECKING:
     from model.scoring.kernel import Tables
@@ -38,8 +38,6 @@ SHIPPED = Path(__file__).parent / "artifacts" / "telco"
 
 BOOSTER_FILE = "booster.ubj"
 CARD_FILE = "MODEL_CARD.md"
-PREFIX = ".retainwise-"
-"""Of a folder for what is not finished."""
 
 
 class _Frozen(BaseModel):
@@ -146,7 +144,7 @@ def check_can_save(folder: Path) -> None:
     while not there.exists():
         there = there.parent
     try:
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=there):
+        with unfinished_in(there):
             pass
     except OSError as exc:
         raise type(exc)(exc.errno, exc.strerror, str(folder)) from exc
@@ -164,8 +162,8 @@ def save(
     is_new = not folder.exists()
     beside = folder.parent if is_new else folder
     beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=beside) as temporary:
-        unfinished = Path(temporary) / "model"  # one's own folder: the other is for the owner only
+    with unfinished_in(beside) as temporary:
+        unfinished = temporary / "model"  # one's own folder: the other is for the owner only
         unfinished.mkdir()
         (unfinished / BOOSTER_FILE).write_bytes(booster)
         content = schema.model_dump_json(indent=1) + "\n"

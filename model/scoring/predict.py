@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from model.artifact import PREFIX, Model
+from model.artifact import Model
 from model.scoring import result
 from model.scoring.file_mark import FileMark
 from model.scoring.lines import LineScorer, ScoredText
@@ -18,6 +17,7 @@ from model.scoring.scores import score
 from model.scoring.tally import Tally
 from predictions.customer_file import Block, CustomerFile, open_customer_file
 from predictions.record import CustomerAtRisk, NewValue, RowError, Summary
+from predictions.unfinished import unfinished_in
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,8 @@ def score_file(
         optional=schema.optional_columns,
         matches=matches,
     )
-    # A folder of our own, so that no file of the person's is in the way; on the target's disk.
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=target.parent) as folder:
-        unfinished = Path(folder) / "result.csv"
+    with unfinished_in(target.parent) as folder:
+        unfinished = folder / "result.csv"
         with opened() as customers, unfinished.open("wb") as out:
             called = customers.called
             tally = Tally(model, called)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 
 import psutil
 import pytest
 import yaml
 
+from engine.healing.trials import LENGTH_S
 from engine.interrupted import interrupted
 from localcloud.program import CHECKOUT
 from operations import lease
@@ -147,11 +147,12 @@ def test_who_loses_the_lease_has_the_engine_ended_and_puts_nothing_back(
     def lose_it(what, _name):
         if what == "create":
             dynamodb.delete_item(TableName=table, Key={"stack": {"S": "dev"}})
-            DeployLease(dynamodb, table, "dev").take("bob@laptop", "deploy 1a2b3c4")
-            time.sleep(4)
+            DeployLease(dynamodb, table, "dev", 3).take("bob@laptop", "deploy 1a2b3c4")
+            engine = [one for one in psutil.Process().children() if one.name() == "pulumi"]
+            psutil.wait_procs(engine, timeout=LENGTH_S)  # it is ended with the next renewal
 
     with monkeypatch.context() as patch:
-        patch.setattr(lease, "LENGTH_S", 3)
+        patch.setattr(lease, "LENGTH_S", LENGTH_S)
         patch.setattr(project.provider, "before", lose_it)
         said = deploy("dev", code=1)
     assert "has lost the deploy lease: bob@laptop took it" in said

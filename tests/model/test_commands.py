@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -154,10 +153,10 @@ def test_a_bad_model_ends_with_2_and_names_the_file(source, tmp_path):
 
 
 def test_a_target_that_cannot_be_written_ends_with_1(source, tmp_path, monkeypatch):
-    def refused(*_given):
+    def refused(*_given, **_named):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkdtemp", refused)  # a test's own user may be root
+    monkeypatch.setattr(Path, "mkdir", refused)  # a test's own user may be root
     result = call("predict", source, "-o", tmp_path / "out.csv")
     assert result.exit_code == 1
     assert "Permission denied" in result.stderr
@@ -280,10 +279,10 @@ def test_train_finds_out_before_any_work_that_it_cannot_write(labelled, tmp_path
     assert result.exit_code == 1
     assert result.stderr.endswith(f"Not a directory: '{tmp_path}/file/m'\n")
 
-    def refused(*_given):
+    def refused(*_given, **_named):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkdtemp", refused)  # a test's own user may be root
+    monkeypatch.setattr(Path, "mkdir", refused)  # a test's own user may be root
     for folder in (tmp_path, tmp_path / "new" / "m"):
         result = call("train", *given, folder)
         assert result.exit_code == 1
