@@ -129,6 +129,7 @@ def submit(
     """Upload a customer file to a running RetainWise, as any client of its API would."""
     from app.client import Client, Refused, ServiceError, explain
     from predictions.record import Status
+    from predictions.unfinished import tidy_at_signals
 
     if target is not None and target.exists() and target.samefile(source):
         raise click.UsageError(f"{target} is the input: it would be overwritten.")
@@ -144,7 +145,7 @@ def submit(
             with _progress_bar("scoring") as progress:
                 answer = client.follow(answer.id, progress)
         if target is not None and answer.status is Status.COMPLETED:
-            with _progress_bar("downloading") as progress:
+            with tidy_at_signals(), _progress_bar("downloading") as progress:
                 client.download(answer.id, target, progress)
             output = {"output": str(target)}
     except KeyboardInterrupt:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import gc
 import json
 import re
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import current_thread, main_thread
-from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -25,6 +22,7 @@ from model.scoring.processors import processors
 from predictions.errors import BadCustomerFile, MissingColumns
 from predictions.refusals import missing_values, new_values, out_of_range, shown
 from predictions.schema import BadArtifact
+from predictions.unfinished import tidy_at_signals
 
 if TYPE_CHECKING:
     from model.artifact import Metrics, Model
@@ -48,7 +46,6 @@ _FIGURES = {
 }
 """Of `Metrics`: what each is called, and how many digits say something."""
 _UPLOAD = re.compile(r"\b([Uu])pload(?= (?:that|the|a)\b)")
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def _in_a_folder(
@@ -467,7 +464,7 @@ def explained() -> Iterator[None]:
     SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing unfinished is left behind.
     """
     try:
-        with _tidy_at_signals():
+        with tidy_at_signals():
             yield
     except BadCustomerFile as exc:
         # The words are also those of the pages, where a file is uploaded; here it is given.
@@ -477,26 +474,6 @@ def explained() -> Iterator[None]:
         raise click.UsageError(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(str(exc)) from exc
-
-
-@contextmanager
-def _tidy_at_signals() -> Iterator[None]:
-    def end(number: int, _frame: FrameType | None) -> None:
-        for one in ours:
-            signal.signal(one, signal.SIG_IGN)  # a second one would end the tidying up
-        raise SystemExit(128 + number)
-
-    # What is ignored stays so, as under nohup; only the main thread may ask for signals.
-    ours = [one for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL]
-    if current_thread() is not main_thread():
-        ours = []
-    for one in ours:
-        signal.signal(one, end)
-    try:
-        yield
-    finally:
-        for one in ours:
-            signal.signal(one, signal.SIG_DFL)
 
 
 @contextmanager

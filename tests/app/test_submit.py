@@ -435,6 +435,36 @@ def test_a_download_that_breaks_off_starts_again(front, url, source, works, tmp_
     assert target.read_text() == RESULT
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_download_that_is_ended_leaves_nothing_unfinished(
+    front, url, source, works, tmp_path, number
+):
+    released = threading.Event()
+
+    def halfway():
+        yield RESULT[:20].encode()
+        assert released.wait(WAIT_S)
+
+    def hold(*_):
+        return Response(halfway(), content_type="text/csv")
+
+    front.steps += [pass_on, works(Status.COMPLETED), hold]
+    folder = tmp_path / "results"
+    folder.mkdir()
+    process = start(source, "--url", url, "-o", folder / "scored.csv", stderr=subprocess.PIPE)
+    try:
+        until = time.monotonic() + WAIT_S
+        while not any(folder.iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate(timeout=WAIT_S)
+    finally:
+        released.set()
+
+    assert process.returncode == 128 + number
+    assert not any(folder.iterdir())
+
+
 def test_a_download_that_breaks_off_again_and_again_changes_nothing(
     front, url, source, works, tmp_path, monkeypatch
 ):
