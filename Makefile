@@ -60,7 +60,7 @@ test: check browser scan ## everything CI asks for
 matrix: install ## the failure matrix of docs/reliability.md: over 1,000 runs in which things go wrong
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m failures.matrix $(MATRIX)
 
-test-engine: tools ## 120 trials of deploys that are killed, raced or stalled; a few in each `make test`
+test-engine: tools ## 130 trials of deploys that are killed, raced or stalled; a few in each `make test`
 	@PYTHONPATH=tests/support:platform $(BIN)/python -m engine.healing.many $(ENGINE)
 
 soak: install ## 10,000 predictions while workers are killed

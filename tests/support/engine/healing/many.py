@@ -1,8 +1,8 @@
-"""Many deploys that are killed, raced and stalled: `make test-engine`.
+"""Many deploys that are killed, bereft of their provider, raced and stalled: `make test-engine`.
 
     python -m engine.healing.many [--seed 7]                       all, written into docs/
-    python -m engine.healing.many --killed 5 --raced 5 --stalled 5 a few, only printed
-    python -m engine.healing.many --raced 0 --stalled 0            one kind of them anew
+    python -m engine.healing.many --killed 5 --bereft 1 --raced 5 --stalled 5 a few, only printed
+    python -m engine.healing.many --bereft 0 --raced 0 --stalled 0 one kind of them anew
 
 The figures are those of docs/deploys-healed.json, which docs/infrastructure.md shows.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.healing.trials import LENGTH_S, a_field, killed, raced, stalled
+from engine.healing.trials import LENGTH_S, a_field, bereft, killed, raced, stalled
 from written import with_written
 
 DOCS = Path(__file__).parents[4] / "docs"
@@ -31,10 +31,11 @@ EVIDENCE = DOCS / "deploys-healed.json"
 DOCUMENT = DOCS / "infrastructure.md"
 TRIALS: Mapping[str, Callable[..., Mapping[str, Any]]] = {
     "killed": killed,
+    "bereft": bereft,
     "raced": raced,
     "stalled": stalled,
 }
-RUNS = {"killed": 50, "raced": 50, "stalled": 20}
+RUNS = {"killed": 50, "bereft": 10, "raced": 50, "stalled": 20}
 # Some are killed under the lease that teams have: what they lose is measured with these.
 OF_A_TEAM, TEAMS_LENGTH_S = 5, 60.0
 AT_ONCE = 3
@@ -59,7 +60,7 @@ class Lane:
         with a_field() as there:
             for number in range(1, self.runs + 1):
                 how: dict[str, Any] = {}
-                if self.kind == "killed" and number % 3 == 0:
+                if self.kind in ("killed", "bereft") and number % 3 == 0:
                     how["where"] = "after"
                 if number <= self.teams:
                     how["length_s"] = TEAMS_LENGTH_S
@@ -120,6 +121,7 @@ def _lanes(given: Mapping[str, int], teams: int) -> Iterator[Lane]:
     yield Lane("killed", quarter, given["seed"], teams=teams)
     yield Lane("killed", rest - rest // 2, given["seed"], part=1)
     yield Lane("killed", rest // 2, given["seed"], part=2)
+    yield Lane("bereft", given["bereft"], given["seed"])
     yield Lane("raced", given["raced"], given["seed"])
     yield Lane("stalled", given["stalled"], given["seed"])
 
@@ -134,7 +136,7 @@ def between(evidence: Mapping[str, Any]) -> int:
 
 def table(evidence: Mapping[str, Any]) -> str:
     """Tell what was seen."""
-    all_killed, all_raced, all_stalled = (evidence[kind]["trials"] for kind in RUNS)
+    all_killed, all_bereft, all_raced, all_stalled = (evidence[kind]["trials"] for kind in RUNS)
     noted = Counter(what for one in all_killed for what in one["noted_as_begun"])
     codes = Counter(tuple(sorted(one["codes"])) for one in all_raced)
     lost = [one["to_next_done_s"] for one in all_killed if one["lease_s"] == TEAMS_LENGTH_S]
@@ -146,6 +148,11 @@ def table(evidence: Mapping[str, Any]) -> str:
             len(all_killed),
             f"each next deploy went on by itself; {between(evidence)} were killed after the cloud "
             f"acted and before the state was written; noted as begun: {told_noted or 'nothing'}",
+        ),
+        (
+            "its provider alone killed with SIGKILL, then deployed again",
+            len(all_bereft),
+            "each next deploy went on by itself",
         ),
         (
             "two started together",

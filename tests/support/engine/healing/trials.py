@@ -40,7 +40,7 @@ _LONGEST_S = 120.0
 Without = Literal["lease", "fence", "healing"]
 Victim = Literal["it", "all", "provider"]
 """What is killed of a deploy: it alone, all that it has started as well, or its provider alone."""
-_VICTIMS: tuple[Victim, ...] = ("it", "it", "all", "all", "provider")
+_ITSELF: tuple[Victim, ...] = ("it", "all")
 
 
 @dataclass
@@ -288,10 +288,11 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
 
     Mostly with the same, at times back to what was there before. Return what was seen: when it was
     killed, what the state noted then, and how long it took until the next deploy was done.
+    how: `where` it is killed, and its `victim`; else what `Field.start` takes.
     """
     before, version = there.version, there.another(chance)
     where = how.pop("where", None) or chance.choice(["any time", "any time", "after", "before"])
-    victim = chance.choice(_VICTIMS)
+    victim: Victim = how.pop("victim", None) or chance.choice(_ITSELF)
     deploy, has_ended = _stopped(there, version, where, chance, **how)
     deploy.kill(victim)
     killed_at = time.monotonic()
@@ -314,6 +315,11 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
         "to_next_done_s": round(took_s, 1),
         "said": said.splitlines(),
     }
+
+
+def bereft(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
+    """Kill only the provider of a deploy; see `killed`."""
+    return killed(there, chance, victim="provider", **how)
 
 
 def raced(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
