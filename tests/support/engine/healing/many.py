@@ -1,8 +1,8 @@
 """Many deploys that are killed, bereft of their provider, raced and stalled: `make test-engine`.
 
-    python -m engine.healing.many [--seed 7]                       all, written into docs/
-    python -m engine.healing.many --killed 5 --bereft 1 --raced 5 --stalled 5 a few, only printed
-    python -m engine.healing.many --bereft 0 --raced 0 --stalled 0 one kind of them anew
+    python -m engine.healing.many [--seed 7]                all, written into docs/
+    python -m engine.healing.many --killed 5 --raced 5 …    a few, only printed
+    python -m engine.healing.many --raced 0 --stalled 0     some kinds of them anew
 
 The figures are those of docs/deploys-healed.json, which docs/infrastructure.md shows.
 """
@@ -22,6 +22,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import click
 
 from engine.healing.trials import LENGTH_S, a_field, bereft, killed, raced, stalled
 from written import with_written
@@ -68,15 +70,13 @@ class Lane:
                 try:
                     told = TRIALS[self.kind](there, chance, **how)
                 except AssertionError as exc:  # now: the other lanes go on for long
-                    print(f"{self.kind} {number} of {self.runs} is wrong: {exc}", flush=True)  # noqa: T201
+                    click.echo(f"{self.kind} {number} of {self.runs} is wrong: {exc}")
                     raise
                 took_s = time.monotonic() - began
                 kept = {key: value for key, value in told.items() if not key.startswith("said")}
                 seen.append({"lease_s": how.get("length_s", LENGTH_S), **kept})
-                print(  # noqa: T201 - the progress of a command
-                    f"{self.kind} {number} of {self.runs}: {took_s:.0f} s, {json.dumps(kept)}",
-                    flush=True,
-                )
+                done = f"{self.kind} {number} of {self.runs}"
+                click.echo(f"{done}: {took_s:.0f} s, {json.dumps(kept)}")
         return seen
 
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for kind, runs in RUNS.items():
         parser.add_argument(f"--{kind}", type=int, default=runs, metavar="RUNS")
     given = vars(parser.parse_args(arguments))
-    print(f"seed {given['seed']}", flush=True)  # noqa: T201
+    click.echo(f"seed {given['seed']}")
     whole = {kind: given[kind] >= runs for kind, runs in RUNS.items()}
     teams = OF_A_TEAM if whole["killed"] else 0
     lanes = [lane for lane in _lanes(given, teams) if lane.runs > 0]
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         before = json.loads(EVIDENCE.read_text("utf-8"))
         evidence = {kind: evidence[kind] if whole[kind] else before[kind] for kind in RUNS}
     told = table(evidence)
-    print(told)  # noqa: T201
+    click.echo(told)
     if any(whole.values()):
         EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n", "utf-8")
         document = DOCUMENT.read_text("utf-8")

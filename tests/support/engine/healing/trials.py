@@ -81,9 +81,10 @@ class Deploy:
             Path(self.stop.file).unlink(missing_ok=True)
 
     def kill(self, victim: Victim) -> None:
-        """Kill some of its processes, and see it end; it itself, where no provider is at work."""
+        """Kill some of its processes, and see it end."""
         processes = {"it": self._all()[:1], "all": self._all(), "provider": self._providers()}
-        for one in processes[victim] or processes["it"]:
+        assert processes[victim]
+        for one in processes[victim]:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
         if victim == "provider":
@@ -294,6 +295,10 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
     where = how.pop("where", None) or chance.choice(["any time", "any time", "after", "before"])
     victim: Victim = how.pop("victim", None) or chance.choice(_ITSELF)
     deploy, has_ended = _stopped(there, version, where, chance, **how)
+    if has_ended:  # before its moment came
+        assert deploy.process.returncode == 0, deploy.said()
+        there.version = version
+        return killed(there, chance, where=where, victim=victim, **how)
     deploy.kill(victim)
     killed_at = time.monotonic()
     deploy.let_go_on()  # what outlived it
@@ -310,7 +315,7 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
         "to": "nothing" if version == EMPTY else "ten resources",
         "then": "back to what was before" if is_back else "the same again",
         "killed": victim,
-        "where": "at its end" if has_ended else where,
+        "where": where,
         "noted_as_begun": noted,
         "to_next_done_s": round(took_s, 1),
         "said": said.splitlines(),
@@ -318,7 +323,8 @@ def killed(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]
 
 
 def bereft(there: Field, chance: random.Random, **how: Any) -> Mapping[str, Any]:
-    """Kill only the provider of a deploy; see `killed`."""
+    """Kill only the provider of a deploy, in a change; see `killed`."""
+    how.setdefault("where", chance.choice(["before", "after"]))
     return killed(there, chance, victim="provider", **how)
 
 
