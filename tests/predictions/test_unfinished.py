@@ -1,3 +1,5 @@
+"""That nothing unfinished is left beside a result, whatever ends the process and when."""
+
 from __future__ import annotations
 
 import subprocess
