@@ -1,4 +1,4 @@
-"""A place for what is not finished, beside what it is to become, and its end when a signal comes."""
+"""A place for what is not finished, beside what it is to become; its end when a signal comes."""
 
 from __future__ import annotations
 
